@@ -1,0 +1,118 @@
+"""Which queued task may start now, and by which rule the others wait. Pure: data in, decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from claudine_mcp.core.models import JSON, Dependency, Priority
+from claudine_mcp.core.states import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What admission needs to know of a queued task."""
+
+    id: str
+    seq: int
+    priority: Priority
+    queued_at: float
+    not_before: float | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    hold: JSON | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many tasks may be active at once. The soft cap yields to P0, the hard cap to nothing."""
+
+    soft: int
+    hard: int
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What admission decided.
+
+    Attributes:
+        admit: ids to start, in this order.
+        skip: ids that can never start, with the reason.
+        hold: the rule that holds each of the others, with its numbers; see `describe_hold`.
+        over_soft: whether a P0 task was let past the soft cap.
+        look_again_at: when a `notBefore` comes due, None if none does.
+    """
+
+    admit: list[str] = field(default_factory=list[str])
+    skip: dict[str, str] = field(default_factory=dict[str, str])
+    hold: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    over_soft: bool = False
+    look_again_at: float | None = None
+
+
+def order(task: Waiting) -> tuple[int, float, int]:
+    """The order in which tasks start: priority, then how long they wait, then arrival."""
+    return (task.priority, task.queued_at, task.seq)
+
+
+def decide(
+    waiting: Sequence[Waiting],
+    active: int,
+    caps: Caps,
+    outcomes: Mapping[str, Outcome | None],
+    now: float,
+) -> Decisions:
+    """Decide about every queued task.
+
+    Args:
+        waiting: all queued tasks.
+        active: how many tasks have processes now, or are about to.
+        caps: how many may.
+        outcomes: of the tasks that others depend on: None while not ended; absent if it was removed.
+        now: seconds since the epoch.
+    """
+    decisions = Decisions()
+    for task in sorted(waiting, key=order):
+        failed, pending = _dependencies(task, outcomes)
+        if failed is not None:
+            decisions.skip[task.id] = failed
+        elif pending:
+            decisions.hold[task.id] = {"rule": "dependency", "taskIds": pending}
+        elif task.not_before is not None and task.not_before > now:
+            decisions.hold[task.id] = {"rule": "notBefore", "until": task.not_before}
+            decisions.look_again_at = min(task.not_before, decisions.look_again_at or task.not_before)
+        elif active < caps.soft or (task.priority is Priority.P0 and active < caps.hard):
+            decisions.over_soft = decisions.over_soft or active >= caps.soft
+            decisions.admit.append(task.id)
+            active += 1
+        else:
+            rule = "hardCap" if active >= caps.hard else "softCap"
+            decisions.hold[task.id] = {"rule": rule, "cap": caps.hard if rule == "hardCap" else caps.soft}
+    return decisions
+
+
+def _dependencies(task: Waiting, outcomes: Mapping[str, Outcome | None]) -> tuple[str | None, list[str]]:
+    """Give why a task can never start (or None), and what it still waits for."""
+    pending: list[str] = []
+    for dependency in task.depends_on:
+        if dependency.task_id not in outcomes:
+            return f"task {dependency.task_id}, which it depends on, was removed", []
+        outcome = outcomes[dependency.task_id]
+        if outcome is None:
+            pending.append(dependency.task_id)
+        elif dependency.on == "success" and outcome is not Outcome.SUCCEEDED:
+            return f"task {dependency.task_id}, which it depends on, ended as {outcome}", []
+    return None, pending
+
+
+def describe_hold(hold: JSON | None) -> str:
+    """Say in words what holds a task; `hold` is what `decide` gave, None before it was looked at."""
+    if hold is None:
+        return "it was just queued; the supervisor has not looked at it yet"
+    if hold["rule"] == "dependency":
+        ids: list[str] = hold["taskIds"]
+        noun = "task" if len(ids) == 1 else "tasks"
+        return f"waits for {noun} {', '.join(ids)} to end"
+    if hold["rule"] == "notBefore":
+        return "waits for its time (notBefore)"
+    name = "limits.hardMaxConcurrent" if hold["rule"] == "hardCap" else "limits.softMaxConcurrent"
+    return f"{hold['cap']} tasks are active, which is as many as may be ({name})"

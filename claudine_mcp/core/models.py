@@ -1,0 +1,144 @@
+"""What the registry holds: tasks, runs, events, commands. Times are seconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from claudine_mcp.core.states import Outcome, State
+
+JSON = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """What a task runs; each has a module in `claudine_mcp.workloads`."""
+
+    COMMAND = "command"
+
+
+class Priority(IntEnum):
+    """P0 goes first and may pass the soft cap; P1 is the default; P2 can wait."""
+
+    P0 = 0
+    P1 = 1
+    P2 = 2
+
+
+class Severity(StrEnum):
+    """The MCP log levels that events use, least severe first."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the least severe."""
+        return list(Severity).index(self)
+
+
+class CommandKind(StrEnum):
+    """What a front may ask of the supervisor."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+    UPDATE = "update"
+    REMOVE = "remove"
+    CONFIGURE = "configure"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A task that must have ended first; with `on == "success"` it must have succeeded."""
+
+    task_id: str
+    on: str = "success"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of `tasks`. `spec` is the request as it was checked; it never holds environment values."""
+
+    id: str
+    kind: Kind
+    name: str
+    cwd: str
+    spec: JSON
+    priority: Priority
+    state: State
+    created_at: float
+    queued_at: float
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    outcome: Outcome | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    killed_for_memory: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+    not_before: float | None = None
+    run: int = 0
+    hold: JSON | None = None
+    supervised: bool = True
+    leftovers: int = 0
+    submitter: JSON = field(default_factory=dict[str, Any])
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One start of a task: row of `runs`. `keeper` and `main` are `Identity` in its text form."""
+
+    task_id: str
+    n: int
+    admitted_at: float
+    keeper: str | None = None
+    main: str | None = None
+    started_at: float | None = None
+    exited_at: float | None = None
+    gone_at: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of this run in `CLAUDINE_RUN` and in events: `TASK.N`."""
+        return f"{self.task_id}.{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in the past tense; `seq` is the cursor by which it is read, 0 until stored."""
+
+    type: str
+    severity: Severity
+    message: str
+    at: float
+    task_id: str | None = None
+    run_id: str | None = None
+    data: JSON = field(default_factory=dict[str, Any])
+    suggestions: tuple[JSON, ...] = ()
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a front asked for. `result` is set, once, in the transaction that carries it out."""
+
+    id: str
+    kind: CommandKind
+    task_id: str | None
+    args: JSON
+    origin: JSON
+    created_at: float
+    taken_at: float | None = None
+    done_at: float | None = None
+    result: JSON | None = None
+    seq: int = 0

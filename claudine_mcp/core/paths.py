@@ -1,0 +1,15 @@
+"""Where things lie in a state directory: names only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def task_directory(state_dir: Path, task_id: str) -> Path:
+    """Give the directory of a task: its environment, its prompt, and one directory a run."""
+    return state_dir / "tasks" / task_id
+
+
+def run_directory(state_dir: Path, task_id: str, n: int) -> Path:
+    """Give the directory of one run."""
+    return task_directory(state_dir, task_id) / str(n)

@@ -1,0 +1,197 @@
+"""What a server and a command line both do: submit tasks, issue commands and await what becomes of them.
+
+A front never signals a process and never writes a task's state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from claudine_mcp.core.config import Resolved
+from claudine_mcp.core.errors import InvalidInput, NotNow, SupervisorError, TaskNotFound
+from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
+from claudine_mcp.core.paths import task_directory
+from claudine_mcp.core.states import State
+from claudine_mcp.front.submit import CommandRequest, Submission, check_command, dependencies, new_id
+from claudine_mcp.front.supervision import Pulse, SILENT_BEAT_S, ensure_supervisor, log_tail, replace_silent
+from claudine_mcp.host.files import write_durable
+from claudine_mcp.host.settings import load_project, load_settings, state_dir
+from claudine_mcp.host.statedir import claim, prepare
+from claudine_mcp.registry.bell import Listener, listen
+from claudine_mcp.registry.commands import add_command, get_command, overrides
+from claudine_mcp.registry.database import Database, open_database
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.tasks import get_task, insert_task, runs_of
+
+LOOK_EVERY_S = 2.0
+"""How long a front trusts the bell before it looks for itself."""
+
+
+class Front:
+    """A client's side of a state directory. Use `open_front`.
+
+    Args:
+        directory: the state directory, prepared.
+        db: its registry.
+        env: the environment of the client.
+        cwd: its working directory.
+        origin: who asks: `by` in words, and `session`, if it is one.
+    """
+
+    def __init__(self, directory: Path, db: Database, env: Mapping[str, str], cwd: str, origin: JSON) -> None:
+        self.state_dir = directory
+        self.db = db
+        self.env = env
+        self.cwd = cwd
+        self.origin = origin
+
+    async def settings(self) -> Resolved:
+        """Give the settings in force, and where each comes from."""
+        async with self.db.read() as tx:
+            changed = await overrides(tx, "*")
+        return load_settings(self.env, overrides=changed)
+
+    async def submit_command(self, request: CommandRequest) -> Task:
+        """Check a request and store it as a queued task; start a supervisor if there is none.
+
+        Raises:
+            InvalidInput: it is wrong; nothing was stored.
+            TaskNotFound: a task in `dependsOn` does not exist.
+        """
+        settings = (await self.settings()).settings
+        project = load_project(Path(request.cwd or self.cwd))
+        submission = check_command(request, settings, project, self.env, self.cwd, self.origin)
+        task = await self._store(submission)
+        ensure_supervisor(self.state_dir, self.env)
+        return task
+
+    async def _store(self, submission: Submission) -> Task:
+        """Write the files, then the row: a crash between the two leaves files that a sweep removes."""
+        task = submission.task
+        found = await self._resolve([given for given, _ in submission.wanted_dependencies])
+        task = replace(task, depends_on=dependencies(found, submission.wanted_dependencies))
+        env = json.dumps(submission.env).encode()
+        while True:
+            folder = task_directory(self.state_dir, task.id)
+            try:
+                fd = await anyio.to_thread.run_sync(claim, folder)
+            except FileExistsError:
+                task = replace(task, id=new_id())
+                continue
+            try:
+                await anyio.to_thread.run_sync(write_durable, folder / "env", env)
+                async with self.db.write() as tx:
+                    seq = await insert_task(tx, task)
+                    await add_event(tx, queued_event(task))
+            except sqlite3.IntegrityError:
+                task = replace(task, id=new_id())  # the id is taken by a task whose files were lost
+            else:
+                return replace(task, seq=seq)
+            finally:
+                os.close(fd)
+
+    async def _resolve(self, wanted: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        async with self.db.read() as tx:
+            for given in wanted:
+                try:
+                    found[given] = (await get_task(tx, given)).id
+                except TaskNotFound as error:
+                    raise InvalidInput("dependsOn", str(error).removeprefix("taskId: ")) from error
+        return found
+
+    async def command(self, kind: CommandKind, task_id: str | None, args: Mapping[str, Any]) -> JSON:
+        """Ask something of the supervisor and wait for the result, for as long as the supervisor works on it.
+
+        Raises:
+            NotNow: it makes no sense in the state that things are in.
+            SupervisorError: there is none and none can be started, or it does not answer.
+        """
+        command = Command(new_id() + new_id(), kind, task_id, dict(args), self.origin, time.time())
+        with listen(self.db.bell) as listener:
+            async with self.db.write() as tx:
+                await add_command(tx, command)
+            result = await self._result(command.id, listener)
+        if "error" in result:
+            raise NotNow(result["error"])
+        return result
+
+    async def _result(self, command_id: str, listener: Listener) -> JSON:
+        started = ensure_supervisor(self.state_dir, self.env)
+        pulse = Pulse(self.state_dir, time.monotonic())
+        replaced = False
+        while True:
+            async with self.db.read() as tx:
+                command = await get_command(tx, command_id)
+            if command is None:
+                raise SupervisorError(f"the command {command_id} has disappeared from the registry")
+            if command.result is not None:
+                return command.result
+            await listener.wait(LOOK_EVERY_S)
+            started = ensure_supervisor(self.state_dir, self.env) or started
+            if pulse.silent_for_s(time.monotonic()) >= SILENT_BEAT_S:
+                if replaced or started:
+                    raise SupervisorError(
+                        f"the supervisor gave no sign of life for {SILENT_BEAT_S:.0f} s. What was asked for is kept and "
+                        f"will be done. Its log ends with: {log_tail(self.state_dir)}"
+                    )
+                await replace_silent(self.db, self.state_dir, self.env)
+                replaced, pulse = True, Pulse(self.state_dir, time.monotonic())
+
+    async def cancel(self, wanted: str, reason: str | None = None) -> tuple[Task, JSON]:
+        """End a task, or what it left running; give it as it is afterwards, and what was done."""
+        async with self.db.read() as tx:
+            task = await get_task(tx, wanted)
+            runs = await runs_of(tx, task.id)
+        if task.state is State.ENDED and all(run.gone_at is not None for run in runs):
+            text = f"it has ended already ({task.outcome}: {task.reason}); nothing of it is left running"
+            return task, {"changed": False, "outcome": task.outcome, "reason": text}
+        result = await self.command(CommandKind.CANCEL, task.id, {} if reason is None else {"reason": reason})
+        return await self.task(task.id), result
+
+    async def task(self, wanted: str) -> Task:
+        """Give a task by its id or the beginning of it.
+
+        Raises:
+            TaskNotFound: there is none, or several.
+        """
+        async with self.db.read() as tx:
+            return await get_task(tx, wanted)
+
+
+def queued_event(task: Task) -> Event:
+    """A task was accepted."""
+    return Event(
+        "task:queued",
+        Severity.DEBUG,
+        f"{task.name} ({task.id}) was queued with priority {task.priority.name}",
+        task.created_at,
+        task_id=task.id,
+        data={"taskId": task.id, "priority": task.priority.name},
+    )
+
+
+@asynccontextmanager
+async def open_front(env: Mapping[str, str], cwd: str, origin: JSON) -> AsyncGenerator[Front]:
+    """Open the state directory that the environment names.
+
+    Raises:
+        StateDirError: it cannot be used.
+        RegistryError: the registry in it cannot be used.
+    """
+    directory = state_dir(env)
+    prepare(directory)
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(open_database(directory))
+        yield Front(directory, db, env, cwd, origin)

@@ -1,0 +1,280 @@
+"""What someone asks for, checked: a bad request names its field and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from claudine_mcp.core.config import ProjectDefaults, Settings
+from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
+from claudine_mcp.core.states import State
+from claudine_mcp.core.units import parse_duration_ms, parse_time
+
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no i, l, o, u, so that ids can be read out."""
+ID_LENGTH = 8
+MAX_ARGUMENT_BYTES = 128 * 1024 - 1
+"""MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
+MAX_COMMAND_BYTES = 1024 * 1024
+"""Half of what Linux allows for arguments and environment together (a quarter of an 8 MB stack)."""
+MAX_NAME, MAX_LABELS, MAX_LABEL, MAX_DEPENDENCIES, MAX_REASON = 200, 32, 100, 1000, 2000
+SESSION_VARIABLES = frozenset(
+    {
+        "CLAUDECODE",
+        "CLAUDE_CODE_SESSION_ID",
+        "CLAUDE_CODE_CHILD_SESSION",
+        "CLAUDE_CODE_CHILD_NOTES_DIR",
+        "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS",
+        "CLAUDE_CODE_ENTRYPOINT",
+        "CLAUDE_CODE_MESSAGING_SOCKET",
+        "CLAUDE_CODE_MESSAGING_TOKEN",
+        "CLAUDE_CODE_SESSION_ATTENDED",
+        "CLAUDE_CODE_EXECPATH",
+        "CLAUDE_PID",
+        "CLAUDE_EFFORT",
+        "CLAUDE_PROJECT_DIR",
+        "AI_AGENT",
+    }
+)
+"""What belongs to the session that a task was submitted from; a task is none of its children."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """What RunCommand and `claudine-mcp run` were given, as it came."""
+
+    command: str | Sequence[str]
+    cwd: str | None = None
+    name: str | None = None
+    priority: str | None = None
+    env: Mapping[str, str] | None = None
+    merge_streams: bool = False
+    restartable: bool = False
+    depends_on: Sequence[str | Mapping[str, str]] = ()
+    not_before: str | None = None
+    timeout: int | str | None = None
+    on_timeout: str | None = None
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A checked request: the task as it will be stored, and the environment that goes to a file."""
+
+    task: Task
+    env: dict[str, str]
+    wanted_dependencies: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+def new_id() -> str:
+    """Give a new id for a task or a command."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+
+
+def check_command(
+    request: CommandRequest,
+    settings: Settings,
+    project: ProjectDefaults,
+    env: Mapping[str, str],
+    default_cwd: str,
+    submitter: JSON,
+) -> Submission:
+    """Check a request for a command.
+
+    Args:
+        request: as it came.
+        settings: in force.
+        project: what the project's own file sets for its tasks.
+        env: of the submitting client.
+        default_cwd: its working directory.
+        submitter: who asks, for the record.
+
+    Raises:
+        InvalidInput: naming the field, what is wrong, and what would be right.
+    """
+    command = checked_command(request.command)
+    cwd = checked_cwd(request.cwd, default_cwd)
+    task_env = task_environment(env, request.env)
+    if isinstance(command, list):
+        check_program(command[0], cwd, task_env)
+    now = time.time()
+    spec: JSON = {"command": command, "umask": current_umask()}
+    if request.merge_streams:
+        spec["mergeStreams"] = True
+    if request.restartable:
+        spec["restartable"] = True
+    spec |= checked_timeout(request.timeout, request.on_timeout, project, settings)
+    text = command if isinstance(command, str) else " ".join(command)
+    task = Task(
+        id=new_id(),
+        kind=Kind.COMMAND,
+        name=checked_name(request.name) if request.name is not None else short(text),
+        cwd=cwd,
+        spec=spec,
+        priority=checked_priority(request.priority if request.priority is not None else project.priority or "P1"),
+        state=State.QUEUED,
+        created_at=now,
+        queued_at=now,
+        labels=checked_labels([*(project.labels or ()), *request.labels]),
+        not_before=checked_not_before(request.not_before),
+        submitter=submitter,
+    )
+    return Submission(task, task_env, checked_dependencies(request.depends_on))
+
+
+def checked_command(command: str | Sequence[str]) -> str | list[str]:
+    """Check a command: a string for the shell, or a program with its arguments."""
+    if isinstance(command, str):
+        if not command.strip():
+            raise InvalidInput("command", "it is empty", 'Give what the shell is to run, like "make test".')
+        arguments = [command]
+    else:
+        arguments = list(command)
+        if not arguments or not arguments[0]:
+            raise InvalidInput("command", "it names no program", 'Give a list like ["make", "test"].')
+    if any("\0" in argument for argument in arguments):
+        raise InvalidInput("command", "it contains a NUL character, which no program can be given")
+    sizes = [len(argument.encode("utf-8", "surrogateescape")) for argument in arguments]
+    if max(sizes) > MAX_ARGUMENT_BYTES or sum(sizes) > MAX_COMMAND_BYTES:
+        raise InvalidInput(
+            "command",
+            f"it is {sum(sizes):,} bytes long; the system takes {MAX_ARGUMENT_BYTES:,} in one argument",
+            "Write it into a script file and run that.",
+        )
+    return command if isinstance(command, str) else arguments
+
+
+def checked_cwd(cwd: str | None, default: str) -> str:
+    """Check the working directory of a task; a relative one is seen from the submitter's."""
+    path = Path(os.path.normpath(Path(default) / Path(cwd or ".").expanduser()))
+    right = "Give a directory that exists and that this user may enter."
+    try:
+        if not path.is_dir():
+            raise InvalidInput("cwd", f"{path} is not a directory" if path.exists() else f"{path} does not exist", right)
+    except OSError as error:
+        raise InvalidInput("cwd", f"{path} cannot be looked at ({error.strerror})", right) from error
+    if not os.access(path, os.X_OK):
+        raise InvalidInput("cwd", f"{path} may not be entered by this user", right)
+    return str(path)
+
+
+def check_program(program: str, cwd: str, env: Mapping[str, str]) -> None:
+    """See that a program can be found and executed, as the keeper will look for it."""
+    folders = [""] if "/" in program else env.get("PATH", os.defpath).split(os.pathsep)
+    for folder in folders:
+        path = Path(cwd, folder, program)
+        if path.is_file() and os.access(path, os.X_OK):
+            return
+    where = f"{Path(cwd, program)} is not an executable file" if "/" in program else f"{program!r} is not on PATH"
+    raise InvalidInput(
+        "command", where, "A string instead of a list is run by the shell, with its built-in commands."
+    )
+
+
+def task_environment(env: Mapping[str, str], more: Mapping[str, str] | None) -> dict[str, str]:
+    """Give the environment of a task: the submitter's without what marks a session, and what was asked for."""
+    for name, value in (more or {}).items():
+        if not name or "=" in name or "\0" in name + value:
+            raise InvalidInput("env", f"{name!r} cannot be set", "A name has no '=', and neither part a NUL.")
+        if name.startswith("CLAUDINE_"):
+            raise InvalidInput("env", f"{name} is set by claudine-mcp itself", "Choose another name.")
+    kept = {name: value for name, value in env.items() if name not in SESSION_VARIABLES}
+    return {**kept, **(more or {})}
+
+
+def checked_timeout(
+    timeout: int | str | None, on_timeout: str | None, project: ProjectDefaults, settings: Settings
+) -> JSON:
+    """Check a timeout and what is to be done when it has passed; give what belongs into a spec, in ms."""
+    default = project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
+    limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
+    if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
+        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
+    if on_timeout is not None and limit is None:
+        raise InvalidInput("onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".')
+    return {} if limit is None else {"timeout": limit, "onTimeout": on_timeout or "notify"}
+
+
+def checked_name(name: str) -> str:
+    """Check the name that people know a task by."""
+    if not name.strip() or len(name) > MAX_NAME or _CONTROL.search(name):
+        raise InvalidInput("name", "it must be one line", f"Give 1 to {MAX_NAME} characters.")
+    return name.strip()
+
+
+def checked_priority(priority: str) -> Priority:
+    """Check a priority."""
+    if priority not in Priority.__members__:
+        raise InvalidInput("priority", f"{priority!r} is none", "Give P0 (goes first), P1 or P2 (can wait).")
+    return Priority[priority]
+
+
+def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Check labels; the same one twice is one."""
+    unique = tuple(dict.fromkeys(labels))
+    if len(unique) > MAX_LABELS:
+        raise InvalidInput("labels", f"there are {len(unique)}", f"Give at most {MAX_LABELS}.")
+    for label in unique:
+        if not label.strip() or len(label) > MAX_LABEL or _CONTROL.search(label):
+            raise InvalidInput("labels", f"{label[:40]!r} is none", f"A label is one line of 1 to {MAX_LABEL} characters.")
+    return unique
+
+
+def checked_not_before(when: str | None) -> float | None:
+    """Check the time before which a task must not start; seconds since the epoch."""
+    return None if when is None else parse_time(when, "notBefore")
+
+
+def checked_dependencies(wanted: Sequence[str | Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Check the form of dependsOn: ids, or {taskId, on}; whether they exist is seen when they are stored."""
+    if len(wanted) > MAX_DEPENDENCIES:
+        raise InvalidInput("dependsOn", f"there are {len(wanted)}", f"Give at most {MAX_DEPENDENCIES}.")
+    found: list[tuple[str, str]] = []
+    for item in wanted:
+        if isinstance(item, str):
+            found.append((item, "success"))
+            continue
+        unknown = set(item) - {"taskId", "on"}
+        on = item.get("on", "success")
+        if unknown or "taskId" not in item or on not in {"success", "end"}:
+            raise InvalidInput("dependsOn", f"{dict(item)!r}", 'Give an id, or {"taskId": id, "on": "success" or "end"}.')
+        found.append((item["taskId"], on))
+    return found
+
+
+def short(text: str, limit: int = 60) -> str:
+    """Give a name for a command: its first line, without control characters, shortened."""
+    line = _CONTROL.sub(" ", text.strip().splitlines()[0]).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def current_umask() -> int:
+    """Give this process's umask without changing it, which in a program with threads would be a race."""
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        pass
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:
+    """Give the dependencies with whole ids: `found` maps what was asked for to the id that it means."""
+    return tuple(dict.fromkeys(Dependency(found[given], on) for given, on in wanted))
+
+
+def as_command_args(values: Mapping[str, Any]) -> JSON:
+    """Give what was set, without what was not."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,220 @@
+"""What people and agents are shown: models in the spelling of the interface, made from the registry's.
+
+Times are RFC 3339 UTC, durations name their unit, memory is in bytes. Fields that say nothing are left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic.alias_generators import to_camel
+
+from claudine_mcp.core.admission import Waiting, describe_hold, order
+from claudine_mcp.core.models import Event, Run, Task
+from claudine_mcp.core.paths import run_directory
+from claudine_mcp.core.states import State
+from claudine_mcp.core.units import format_time
+
+
+class View(BaseModel):
+    """What all views share: camelCase, and nothing where there is nothing to say."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class QueueView(View):
+    """Why a task waits."""
+
+    position: int = Field(description="1 is next among those that are held by a cap")
+    reason: str
+    until: str | None = None
+
+
+class RunView(View):
+    """One start of a task."""
+
+    run: int
+    started_at: str | None = None
+    ended_at: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+class TaskRow(View):
+    """A task in a list."""
+
+    task_id: str
+    name: str
+    kind: str
+    state: str
+    outcome: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    priority: str
+    created_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    runtime_seconds: float | None = None
+    leftovers: int | None = Field(None, description="processes that it started and that live on")
+    labels: list[str] | None = None
+    supervised: bool | None = Field(None, description="false: its keeper is gone; it is watched from outside")
+
+
+class TaskView(TaskRow):
+    """A task whole."""
+
+    cwd: str
+    command: str | list[str] | None = None
+    run: int | None = None
+    killed_for_memory: bool | None = None
+    queue: QueueView | None = None
+    depends_on: list[dict[str, str]] | None = None
+    not_before: str | None = None
+    timeout_seconds: float | None = None
+    on_timeout: str | None = None
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    silent_for_seconds: float | None = Field(None, description="since its last output, while it is active")
+    earlier_runs: list[RunView] | None = None
+    note: str | None = None
+
+
+class EventView(View):
+    """Something that happened; `seq` is the cursor."""
+
+    seq: int
+    type: str
+    severity: str
+    task_id: str | None = None
+    run_id: str | None = None
+    at: str
+    message: str
+    data: dict[str, Any]
+    suggestions: list[dict[str, Any]] | None = None
+
+
+def moment(epoch_s: float | None) -> str | None:
+    """Give a time as it is shown, None for none."""
+    return None if epoch_s is None else format_time(epoch_s)
+
+
+def _row_fields(task: Task, now: float) -> dict[str, Any]:
+    runtime = None
+    if task.started_at is not None:
+        end = task.ended_at if task.ended_at is not None else now
+        runtime = round(max(0.0, end - task.started_at), 3)
+    return {
+        "task_id": task.id,
+        "name": task.name,
+        "kind": task.kind,
+        "state": task.state,
+        "outcome": task.outcome,
+        "reason": task.reason,
+        "exit_code": task.exit_code,
+        "signal": task.signal,
+        "priority": task.priority.name,
+        "created_at": format_time(task.created_at),
+        "started_at": moment(task.started_at),
+        "ended_at": moment(task.ended_at),
+        "runtime_seconds": runtime,
+        "leftovers": task.leftovers or None,
+        "labels": list(task.labels) or None,
+        "supervised": None if task.supervised else False,
+    }
+
+
+def row_of(task: Task) -> TaskRow:
+    """Show a task in a list."""
+    return TaskRow(**_row_fields(task, time.time()))
+
+
+def view_of(task: Task, runs: list[Run], queue: QueueView | None, state_dir: Path) -> TaskView:
+    """Show a task whole. Looks at the sizes of its output files."""
+    now = time.time()
+    folder = run_directory(state_dir, task.id, task.run)
+    sizes: dict[str, int] = {}
+    last_output: list[float] = [] if task.started_at is None else [task.started_at]
+    for stream in ("stdout", "stderr") if task.run else ():
+        try:
+            found = (folder / f"{stream}.log").stat()
+        except OSError:
+            continue
+        sizes[f"{stream}_bytes"] = found.st_size
+        if found.st_size:
+            last_output.append(found.st_mtime)
+    active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
+    timeout: int | None = task.spec.get("timeout")
+    return TaskView(
+        **_row_fields(task, now),
+        **sizes,
+        cwd=task.cwd,
+        command=task.spec.get("command"),
+        run=task.run or None,
+        killed_for_memory=task.killed_for_memory or None,
+        queue=queue,
+        depends_on=[{"taskId": item.task_id, "on": item.on} for item in task.depends_on] or None,
+        not_before=moment(task.not_before),
+        timeout_seconds=None if timeout is None else timeout / 1000,
+        on_timeout=task.spec.get("onTimeout"),
+        silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if active and last_output else None,
+        earlier_runs=[run_view(run) for run in runs if run.n < task.run and run.started_at is not None] or None,
+        note=None if task.supervised or task.state is State.ENDED else "its keeper is gone; how it ends may stay unknown",
+    )
+
+
+def run_view(run: Run) -> RunView:
+    """Show one run."""
+    return RunView(
+        run=run.n,
+        started_at=moment(run.started_at),
+        ended_at=moment(run.exited_at),
+        outcome=run.outcome,
+        reason=run.reason,
+        exit_code=run.exit_code,
+        signal=run.signal,
+    )
+
+
+def queue_view(task_id: str, waiting: list[Waiting]) -> QueueView | None:
+    """Show why a queued task waits and where it stands; None if it is not queued (any more)."""
+    ordered = sorted(waiting, key=order)
+    ahead = 0
+    for other in ordered:
+        if other.id == task_id:
+            hold = other.hold
+            until = moment(hold["until"]) if hold is not None and "until" in hold else None
+            return QueueView(position=ahead + 1, reason=describe_hold(hold), until=until)
+        if other.hold is None or other.hold["rule"] in {"softCap", "hardCap"}:
+            ahead += 1
+    return None
+
+
+def event_view(event: Event) -> EventView:
+    """Show an event."""
+    return EventView(
+        seq=event.seq,
+        type=event.type,
+        severity=event.severity,
+        task_id=event.task_id,
+        run_id=event.run_id,
+        at=format_time(event.at),
+        message=event.message,
+        data={key: value for key, value in event.data.items() if value is not None},
+        suggestions=[dict(item) for item in event.suggestions] or None,
+    )
+
+
+def shown(view: BaseModel) -> Mapping[str, Any]:
+    """Give a view as the JSON that everyone sees."""
+    return view.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,102 @@
+"""Waiting for something to happen: events by cursor, woken by the bell."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.models import Event, Severity
+from claudine_mcp.core.states import State
+from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.registry.bell import listen
+from claudine_mcp.registry.events import events_after, last_seq
+from claudine_mcp.registry.tasks import get_task
+
+UNTIL = ("event", "ended", "allEnded")
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are waited for.
+
+    Attributes:
+        after: the cursor; None: what happens from now on.
+        task_ids: only of these tasks, by whole id; empty: of all.
+        types: only of these types; empty: of all.
+        min_severity: nothing less severe.
+        until: `event`: the first that fits; `ended`: one of the tasks has ended; `allEnded`: all have.
+    """
+
+    after: int | None = None
+    task_ids: Sequence[str] = ()
+    types: Sequence[str] = ()
+    min_severity: Severity = Severity.INFO
+    until: str = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """What came of waiting: events that fit, the cursor after them, and why it returned."""
+
+    events: list[Event] = field(default_factory=list[Event])
+    cursor: int = 0
+    why: str = ""
+
+
+Progress = Callable[[float, str], Awaitable[None]]
+
+
+async def wait_for_events(front: Front, wanted: Wanted, timeout_s: float | None, progress: Progress) -> Waited:
+    """Wait until what is wanted has happened, or the time is over.
+
+    Args:
+        front: the client's side of the state directory.
+        wanted: what is waited for.
+        timeout_s: how long at most; None: for ever.
+        progress: told every few seconds how long it has been, and what is going on.
+
+    Raises:
+        InvalidInput: `until` needs tasks and none are given.
+        TaskNotFound: one of the tasks does not exist.
+    """
+    if wanted.until != "event" and not wanted.task_ids:
+        raise InvalidInput("until", f'"{wanted.until}" speaks of tasks', "Give taskIds, too.")
+    began = monotonic()
+    with listen(front.db.bell) as listener:
+        cursor = wanted.after
+        collected: list[Event] = []
+        while True:
+            async with front.db.read() as tx:
+                end = await last_seq(tx)
+                cursor = end if cursor is None else cursor
+                found = await events_after(
+                    tx,
+                    cursor,
+                    limit=PAGE,
+                    task_ids=wanted.task_ids,
+                    types=wanted.types,
+                    min_severity=wanted.min_severity,
+                )
+                tasks = [await get_task(tx, task_id) for task_id in wanted.task_ids]
+            collected += found[: PAGE - len(collected)]
+            cursor = found[-1].seq if len(found) == PAGE else max(cursor, end)
+            ended = [task for task in tasks if task.state is State.ENDED]
+            full = len(collected) >= PAGE
+            if full:
+                return Waited(collected, collected[-1].seq, "as many events as one answer holds")
+            if wanted.until == "event" and collected:
+                return Waited(collected, cursor, "an event")
+            if wanted.until == "ended" and ended:
+                return Waited(collected, cursor, f"task {ended[0].id} has ended ({ended[0].outcome})")
+            if wanted.until == "allEnded" and len(ended) == len(tasks):
+                return Waited(collected, cursor, "all tasks have ended")
+            passed = monotonic() - began
+            left = LOOK_EVERY_S if timeout_s is None else min(LOOK_EVERY_S, timeout_s - passed)
+            if left <= 0:
+                return Waited(collected, cursor, f"the timeout of {timeout_s:g} s has passed")
+            if not await listener.wait(left):
+                what = f"{len(ended)} of {len(tasks)} tasks have ended" if tasks else "nothing has happened"
+                await progress(monotonic() - began, what)

@@ -1,0 +1,58 @@
+"""Signals that reach the process that was meant, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable
+
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.host.processes import Process, is_alive, reader
+
+
+def open_pidfd(identity: Identity) -> int | None:
+    """Open a handle on this very process, None if it is gone or the system has no pidfds.
+
+    The check comes after the open: from then on the handle cannot come to mean another process.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fd = os.pidfd_open(identity.pid)
+    except OSError:
+        return None
+    process = reader().process(identity.pid)
+    if process is None or process.start != identity.start:
+        os.close(fd)
+        return None
+    return fd
+
+
+def send(identity: Identity, number: int) -> bool:
+    """Send a signal to this very process. False: it was gone, or is not ours to signal."""
+    if sys.platform != "linux":
+        if not is_alive(identity):
+            return False
+        try:
+            os.kill(identity.pid, number)
+        except OSError:
+            return False
+        return True
+    fd = open_pidfd(identity)
+    if fd is None:
+        return False
+    try:
+        signal.pidfd_send_signal(fd, number)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def send_all(processes: Iterable[Process], number: int, *, boot_id: str, pid_namespace: str) -> int:
+    """Send a signal to each, in order; give how many it reached."""
+    return sum(
+        send(Identity(boot_id, pid_namespace, process.pid, process.start), number) for process in processes
+    )

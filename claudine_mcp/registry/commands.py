@@ -1,0 +1,64 @@
+"""Commands: what fronts ask for, and what became of it; settings that were changed at run time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from claudine_mcp.core.models import JSON, Command
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.rows import COMMAND_COLUMNS, command_of, dump
+
+
+async def add_command(tx: Transaction, command: Command) -> None:
+    """Store what is asked for; asking twice with one id is asking once."""
+    await tx.run(
+        "INSERT OR IGNORE INTO commands (id, kind, task_id, args, origin, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            command.id,
+            command.kind,
+            command.task_id,
+            dump(command.args),
+            dump(command.origin),
+            command.created_at,
+        ),
+    )
+
+
+async def open_commands(tx: Transaction) -> list[Command]:
+    """Give what has been asked for and is not done, in the order of asking."""
+    rows = await tx.all(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL ORDER BY seq")
+    return [command_of(row) for row in rows]
+
+
+async def get_command(tx: Transaction, command_id: str) -> Command | None:
+    """Give a command, None if there is none with this id."""
+    row = await tx.one(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE id = ?", (command_id,))
+    return None if row is None else command_of(row)
+
+
+async def take_command(tx: Transaction, command: Command, at: float) -> None:
+    """Note that a command is being carried out."""
+    await tx.run("UPDATE commands SET taken_at = ? WHERE id = ? AND taken_at IS NULL", (at, command.id))
+
+
+async def finish_command(tx: Transaction, command_id: str, result: JSON, at: float) -> None:
+    """Note the result; the first one stays."""
+    await tx.run(
+        "UPDATE commands SET result = ?, done_at = ?, taken_at = coalesce(taken_at, ?) WHERE id = ? AND done_at IS NULL",
+        (dump(result), at, at, command_id),
+    )
+
+
+async def overrides(tx: Transaction, scope: str) -> dict[str, Any]:
+    """Give the settings changed at run time, by dotted key; scope is `*` or a task's id."""
+    rows = await tx.all("SELECT key, value FROM overrides WHERE scope = ?", (scope,))
+    return {row["key"]: json.loads(row["value"]) for row in rows}
+
+
+async def set_override(tx: Transaction, scope: str, key: str, value: Any, at: float) -> None:
+    """Store one; None takes it back."""
+    if value is None:
+        await tx.run("DELETE FROM overrides WHERE scope = ? AND key = ?", (scope, key))
+    else:
+        await tx.run("INSERT OR REPLACE INTO overrides VALUES (?, ?, ?, ?)", (scope, key, dump(value), at))

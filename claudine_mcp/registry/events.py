@@ -1,0 +1,57 @@
+"""Events: written once, read by cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from claudine_mcp.core.models import Event, Severity
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.rows import EVENT_COLUMNS, dump, event_of
+
+
+async def add_event(tx: Transaction, event: Event) -> int:
+    """Store an event; give its `seq`."""
+    return await tx.insert(
+        "INSERT INTO events (at, type, severity, task_id, run_id, message, data, suggestions)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.at,
+            event.type,
+            event.severity.rank,
+            event.task_id,
+            event.run_id,
+            event.message,
+            dump(event.data),
+            dump(event.suggestions),
+        ),
+    )
+
+
+async def events_after(
+    tx: Transaction,
+    after: int,
+    *,
+    limit: int = 500,
+    task_ids: Sequence[str] = (),
+    types: Sequence[str] = (),
+    min_severity: Severity = Severity.DEBUG,
+) -> list[Event]:
+    """Give events that came after the cursor, oldest first."""
+    where = ["seq > ?", "severity >= ?"]
+    values: list[Any] = [after, min_severity.rank]
+    for column, wanted in (("task_id", task_ids), ("type", types)):
+        if wanted:
+            where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            values += wanted
+    rows = await tx.all(
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?",
+        (*values, limit),
+    )
+    return [event_of(row) for row in rows]
+
+
+async def last_seq(tx: Transaction) -> int:
+    """Give the cursor that stands after everything that has happened."""
+    row = await tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+    return 0 if row is None else int(row[0])

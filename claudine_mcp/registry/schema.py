@@ -1,0 +1,111 @@
+"""The tables, and how an older database becomes today's.
+
+`PRAGMA user_version` is the schema's version. `meta.min_writer_version` is the oldest schema version whose
+programs may still write: each write checks it, so that an old server that is left open cannot damage what a
+newer one has migrated.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+V1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('min_writer_version', '1');
+
+CREATE TABLE tasks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    cwd TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    labels TEXT NOT NULL DEFAULT '[]',
+    depends_on TEXT NOT NULL DEFAULT '[]',
+    submitter TEXT NOT NULL DEFAULT '{}',
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 2),
+    state TEXT NOT NULL,
+    outcome TEXT,
+    reason TEXT,
+    exit_code INTEGER,
+    signal INTEGER,
+    killed_for_memory INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL,
+    queued_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    not_before REAL,
+    run INTEGER NOT NULL DEFAULT 0,
+    hold TEXT,
+    supervised INTEGER NOT NULL DEFAULT 1,
+    leftovers INTEGER NOT NULL DEFAULT 0,
+    CHECK ((state = 'ended') = (outcome IS NOT NULL))
+) STRICT;
+CREATE INDEX tasks_by_state ON tasks (state, priority, queued_at, seq);
+CREATE INDEX tasks_by_end ON tasks (ended_at) WHERE state = 'ended';
+
+CREATE TABLE runs (
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    n INTEGER NOT NULL,
+    admitted_at REAL NOT NULL,
+    keeper TEXT,
+    main TEXT,
+    started_at REAL,
+    exited_at REAL,
+    gone_at REAL,
+    exit_code INTEGER,
+    signal INTEGER,
+    outcome TEXT,
+    reason TEXT,
+    PRIMARY KEY (task_id, n)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_not_gone ON runs (task_id, n) WHERE gone_at IS NULL;
+
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    type TEXT NOT NULL,
+    severity INTEGER NOT NULL,
+    task_id TEXT,
+    run_id TEXT,
+    message TEXT NOT NULL,
+    data TEXT NOT NULL DEFAULT '{}',
+    suggestions TEXT NOT NULL DEFAULT '[]'
+) STRICT;
+CREATE INDEX events_by_task ON events (task_id, seq);
+
+CREATE TABLE commands (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    task_id TEXT,
+    args TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    taken_at REAL,
+    done_at REAL,
+    result TEXT,
+    CHECK ((done_at IS NULL) = (result IS NULL))
+) STRICT;
+CREATE INDEX commands_open ON commands (seq) WHERE done_at IS NULL;
+
+CREATE TABLE lease (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL,
+    holder TEXT,
+    version TEXT,
+    taken_at REAL
+) STRICT;
+INSERT INTO lease VALUES (1, 0, NULL, NULL, NULL);
+
+CREATE TABLE overrides (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1,)
+"""`MIGRATIONS[v]` makes version v + 1 of version v; applied in one transaction each."""

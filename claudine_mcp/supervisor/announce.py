@@ -1,0 +1,107 @@
+"""The events that a supervisor writes, and the words in them."""
+
+from __future__ import annotations
+
+from claudine_mcp.core.evidence import Judgement
+from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.states import Outcome
+
+SEVERITY_OF = {
+    Outcome.SUCCEEDED: Severity.INFO,
+    Outcome.CANCELLED: Severity.NOTICE,
+    Outcome.SKIPPED: Severity.WARNING,
+    Outcome.FAILED: Severity.WARNING,
+    Outcome.INTERRUPTED: Severity.ERROR,
+    Outcome.NOT_STARTED: Severity.ERROR,
+}
+
+
+def started(task: Task, run: Run, at: float) -> Event:
+    """A run's process is there, and about to be let go."""
+    return Event(
+        "task:started",
+        Severity.INFO,
+        f"{task.name} ({task.id}) started" + (f", run {run.n}" if run.n > 1 else ""),
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "run": run.n},
+    )
+
+
+def ended(task: Task, judgement: Judgement, at: float, *, exit_code: int | None = None, number: int | None = None) -> Event:
+    """A task has an outcome."""
+    return Event(
+        "task:ended",
+        SEVERITY_OF[judgement.outcome],
+        f"{task.name} ({task.id}) {judgement.outcome.replace('_', ' ')}: {judgement.reason}",
+        at,
+        task_id=task.id,
+        run_id=f"{task.id}.{task.run}" if task.run else None,
+        data={
+            "taskId": task.id,
+            "outcome": judgement.outcome,
+            "reason": judgement.reason,
+            "exitCode": exit_code,
+            "signal": number,
+        },
+    )
+
+
+def requeued(task: Task, why: str, at: float) -> Event:
+    """A task went back to the queue without having begun, or was asked to run again."""
+    return Event(
+        "task:requeued",
+        Severity.INFO,
+        f"{task.name} ({task.id}) is queued again: {why}",
+        at,
+        task_id=task.id,
+        data={"taskId": task.id, "reason": why},
+    )
+
+
+def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
+    """A task has ended, and processes that it started live on."""
+    noun = "process" if count == 1 else "processes"
+    return Event(
+        "task:leftovers",
+        Severity.WARNING,
+        f"{task.name} ({task.id}) has ended but left {count} {noun} running",
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "processes": count},
+        suggestions=({"action": "cancel", "label": "end what it left running (CancelTask)"},),
+    )
+
+
+def unsupervised(task: Task, run: Run, at: float) -> Event:
+    """A run lost its keeper and goes on."""
+    return Event(
+        "supervisor:adopted",
+        Severity.WARNING,
+        f"the keeper of {task.name} ({task.id}) is gone; the task runs on and is watched from outside. "
+        "Its output is complete; how it ends may be unknown",
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "supervised": False},
+    )
+
+
+def supervisor_started(epoch: int, runs: int, at: float) -> Event:
+    """A supervisor took the lease; `runs` were found and are followed from here on."""
+    kind = "supervisor:adopted" if runs else "supervisor:started"
+    found = f" and adopted {runs} {'run' if runs == 1 else 'runs'}" if runs else ""
+    return Event(kind, Severity.INFO, f"supervisor {epoch} started{found}", at, data={"epoch": epoch, "runs": runs})
+
+
+def over_soft_cap(active: int, soft: int, hard: int, at: float) -> Event:
+    """P0 tasks made the number of active tasks pass the soft cap."""
+    return Event(
+        "limit:concurrency",
+        Severity.WARNING,
+        f"{active} tasks are active, more than limits.softMaxConcurrent ({soft}): P0 may, up to {hard}",
+        at,
+        data={"active": active, "soft": soft, "hard": hard},
+    )

@@ -1,0 +1,51 @@
+"""What every part of a supervisor works with."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claudine_mcp.core.config import Settings
+from claudine_mcp.registry.database import Database
+
+
+def _ignore(_step: str) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass
+class Context:
+    """One supervisor's surroundings.
+
+    Attributes:
+        db: the registry, with this supervisor's epoch.
+        state_dir: where everything lies.
+        keeper: the copy of the keeper that runs are started with.
+        settings: in force now.
+        children: keepers that this process started and has not reaped, by pid.
+        statuses: wait statuses of reaped processes that were not keepers, by pid.
+        admission_due: whether something has changed that queued tasks may have waited for.
+        trace: told the name of each step that a crash may come after; tests crash there.
+    """
+
+    db: Database
+    state_dir: Path
+    keeper: Path
+    settings: Settings
+    children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict[int, "subprocess.Popen[bytes]"])
+    statuses: dict[int, int] = field(default_factory=dict[int, int])
+    admission_due: bool = True
+    trace: Callable[[str], None] = _ignore
+
+    @staticmethod
+    def wall() -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    @staticmethod
+    def mono() -> float:
+        """Seconds on a clock that nobody sets, and that stands while the machine sleeps."""
+        return time.monotonic()

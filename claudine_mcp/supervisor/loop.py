@@ -1,0 +1,272 @@
+"""The supervisor: one a state directory, the only one that decides and that changes a task's state."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.abc
+
+from claudine_mcp.core.admission import Caps, decide
+from claudine_mcp.core.config import Settings
+from claudine_mcp.core.errors import ClaudineError, IllegalTransition, LeaseLost
+from claudine_mcp.core.evidence import Judgement
+from claudine_mcp.core.models import Run
+from claudine_mcp.core.states import Outcome, Trigger
+from claudine_mcp.registry.bell import Listener
+from claudine_mcp.registry.commands import open_commands
+from claudine_mcp.registry.database import DiskFull, Transaction
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.tasks import (
+    add_run,
+    count_active,
+    get_task,
+    has_work,
+    move,
+    newest_seq,
+    outcomes_of,
+    runs_not_gone,
+    set_holds,
+    waiting_tasks,
+)
+from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.ballast import Ballast
+from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.orders import Orders
+from claudine_mcp.supervisor.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = (0.2, 1.0, 5.0, 30.0)
+CHECKPOINT_EVERY_S = 10.0
+
+
+class Supervisor:
+    """Follows every run and carries out every command.
+
+    `step` is one pass; `run` makes passes for as long as there is work. Each run has a watcher, which is a
+    task of its own, so that one that fails takes no other along.
+
+    Args:
+        ctx: the surroundings, with the epoch of the lease.
+        reload: gives the settings in force after they were changed at run time.
+    """
+
+    def __init__(self, ctx: Context, reload: Callable[[], Awaitable[Settings]]) -> None:
+        self._ctx = ctx
+        self._reload = reload
+        self._watchers: dict[str, Watcher] = {}
+        self._orders = Orders(ctx, self._watchers)
+        self._ballast = Ballast(ctx.state_dir)
+        self._group: anyio.abc.TaskGroup | None = None
+        self._failed_launches: dict[str, int] = {}
+        self._look_again_at: float | None = None
+        self._newest_seq = -1
+        self._over_soft = False
+        self._checkpointed_at = ctx.mono()
+
+    async def adopt(self) -> int:
+        """Find every run that may have processes; give how many there are."""
+        async with self._ctx.db.read() as tx:
+            found = await runs_not_gone(tx)
+        for task, run in found:
+            self._follow(Watcher(self._ctx, task.id, run))
+        now = self._ctx.wall()
+        async with self._ctx.db.write() as tx:
+            await add_event(tx, announce.supervisor_started(self._ctx.db.epoch or 0, len(found), now))
+        return len(found)
+
+    def _follow(self, watcher: Watcher) -> None:
+        self._watchers[watcher.run.id] = watcher
+        if self._group is not None:
+            self._group.start_soon(self._keep_watching, watcher)
+
+    async def run(self, listener: Listener, idle_exit_s: float) -> None:
+        """Make passes until there has been nothing to do for `idle_exit_s`.
+
+        Raises:
+            LeaseLost: another supervisor has taken over.
+        """
+        idle_since: float | None = None
+        async with anyio.create_task_group() as group:
+            self._group = group
+            for watcher in list(self._watchers.values()):
+                group.start_soon(self._keep_watching, watcher)
+            while True:
+                await self.step()
+                if await self._has_work():
+                    idle_since = None
+                elif idle_since is None:
+                    idle_since = self._ctx.mono()
+                elif self._ctx.mono() - idle_since >= idle_exit_s:
+                    group.cancel_scope.cancel()
+                    return
+                await listener.wait(self._pause_s())
+
+    async def settle(self) -> None:
+        """Make one pass and the steps of each watcher that follow from it, here and now."""
+        await self.step()
+        for watcher in list(self._watchers.values()):
+            await watcher.step()
+            self._drop_if_over(watcher)
+
+    def close(self) -> None:
+        """Let go of every run without touching it."""
+        for watcher in self._watchers.values():
+            watcher.close()
+
+    async def step(self) -> None:
+        """Make one pass: beat, reap, carry out commands, admit, and wake the watchers that have something to do."""
+        self._beat()
+        self._reap()
+        with self._ballast.released_when_full():
+            await self._carry_out_commands()
+            await self._admit()
+        for watcher in self._watchers.values():
+            if watcher.due():
+                watcher.wake.set()
+        if self._ctx.mono() - self._checkpointed_at >= CHECKPOINT_EVERY_S:
+            self._checkpointed_at = self._ctx.mono()
+            await self._ctx.db.checkpoint()
+            self._ballast.restore()
+
+    def _pause_s(self) -> float:
+        waits = [self._ctx.settings.monitoring.sample_interval / 1000]
+        waits += [wait for watcher in self._watchers.values() if (wait := watcher.next_look_in()) is not None and not watcher.wake.is_set()]
+        if self._look_again_at is not None:
+            waits.append(self._look_again_at - self._ctx.wall())
+        return max(0.0, min(waits))
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):
+            (self._ctx.state_dir / "beat").touch(mode=0o600)
+
+    def _reap(self) -> None:
+        """Take the status of every dead child: keepers, and what keepers that died have left to us."""
+        mains = {watcher.main_pid() for watcher in self._watchers.values()}
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                keeper = self._ctx.children.pop(pid, None)
+                if keeper is not None:
+                    keeper.returncode = os.waitstatus_to_exitcode(status)
+                elif pid in mains:
+                    self._ctx.statuses[pid] = status
+
+    async def _has_work(self) -> bool:
+        async with self._ctx.db.read() as tx:
+            return await has_work(tx)
+
+    async def _carry_out_commands(self) -> None:
+        async with self._ctx.db.read() as tx:
+            commands = await open_commands(tx)
+        for command in commands:
+            self._ctx.admission_due = True
+            try:
+                await self._orders.carry_out(command)
+            except (LeaseLost, DiskFull):
+                raise
+            except IllegalTransition:
+                continue  # the task has just moved on; the next pass sees where to
+            except ClaudineError:
+                log.exception("command %s (%s) could not be carried out yet", command.id, command.kind)
+            if command.kind == "configure":
+                self._ctx.settings = await self._reload()
+
+    # -- admission --------------------------------------------------------------------------------------
+
+    async def _admit(self) -> None:
+        async with self._ctx.db.read() as tx:
+            newest = await newest_seq(tx)
+            due = self._look_again_at is not None and self._ctx.wall() >= self._look_again_at
+            if not (self._ctx.admission_due or due or newest != self._newest_seq):
+                return
+            self._ctx.admission_due = False
+            self._newest_seq = newest
+            waiting = await waiting_tasks(tx)
+            if not waiting:
+                self._look_again_at = None
+                return
+            active = await count_active(tx)
+            wanted = {item.task_id for task in waiting for item in task.depends_on}
+            outcomes = await outcomes_of(tx, sorted(wanted))
+        limits = self._ctx.settings.limits
+        caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
+        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall())
+        self._look_again_at = decisions.look_again_at
+        known = {task.id: task.hold for task in waiting}
+        holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}
+        watchers: list[Watcher] = []
+        if holds or decisions.admit or decisions.skip:
+            async with self._ctx.db.write() as tx:
+                await set_holds(tx, holds)
+                for task_id, reason in decisions.skip.items():
+                    await self._skip(tx, task_id, reason)
+                watchers = [await self._start(tx, task_id) for task_id in decisions.admit]
+                total = active + len(watchers)
+                if decisions.over_soft and not self._over_soft:
+                    await add_event(tx, announce.over_soft_cap(total, caps.soft, caps.hard, self._ctx.wall()))
+                self._over_soft = total > caps.soft
+        self._ctx.trace("admitted")
+        if decisions.skip:
+            self._ctx.admission_due = True  # others may depend on what was skipped
+        for watcher in watchers:
+            self._follow(watcher)
+
+    async def _skip(self, tx: Transaction, task_id: str, reason: str) -> None:
+        task = await get_task(tx, task_id)
+        now = self._ctx.wall()
+        event = announce.ended(task, Judgement(Outcome.SKIPPED, reason), now)
+        await move(
+            tx, task, Trigger.DEPENDENCY_FAILED, event, outcome=Outcome.SKIPPED, reason=reason, ended_at=now, hold=None
+        )
+
+    async def _start(self, tx: Transaction, task_id: str) -> Watcher:
+        task = await get_task(tx, task_id)
+        run = Run(task.id, task.run + 1, self._ctx.wall())
+        await move(tx, task, Trigger.ADMIT, None, run=run.n, hold=None)
+        await add_run(tx, run)
+        failed = self._failed_launches.get(task.id, 0)
+        return Watcher(self._ctx, task.id, run, to_launch=True, failed_launches=failed)
+
+    # -- watchers ---------------------------------------------------------------------------------------
+
+    async def _keep_watching(self, watcher: Watcher) -> None:
+        """Step a watcher whenever it is woken; one that fails is tried again, ever more slowly."""
+        failures = 0
+        while not watcher.over:
+            watcher.wake = anyio.Event() if watcher.wake.is_set() else watcher.wake
+            try:
+                await watcher.step()
+                failures = 0
+            except LeaseLost:
+                raise
+            except IllegalTransition:
+                watcher.look_in(0.0)  # it moved on between reading and writing
+            except Exception as error:
+                if isinstance(error, DiskFull):
+                    self._ballast.release()
+                log.exception("run %s: a step failed", watcher.run.id)
+                await anyio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+                failures += 1
+                watcher.look_in(0.0)
+            if not watcher.over:
+                await watcher.wake.wait()
+        self._drop_if_over(watcher)
+
+    def _drop_if_over(self, watcher: Watcher) -> None:
+        self._ctx.admission_due = True
+        if not watcher.over:
+            return
+        self._watchers.pop(watcher.run.id, None)
+        if watcher.launched is not None:
+            began = watcher.directory.has("began")
+            count = 0 if began else self._failed_launches.get(watcher.task_id, 0) + 1
+            self._failed_launches[watcher.task_id] = count
+            if began:
+                del self._failed_launches[watcher.task_id]

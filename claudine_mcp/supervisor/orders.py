@@ -1,0 +1,202 @@
+"""Commands of the fronts, carried out. Each may be begun by one supervisor and finished by the next."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio.to_thread
+
+from claudine_mcp.core.errors import ClaudineError, NotNow
+from claudine_mcp.core.evidence import Judgement
+from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Priority, Severity, Task
+from claudine_mcp.core.paths import task_directory
+from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
+from claudine_mcp.core.units import format_time
+from claudine_mcp.registry.commands import finish_command, set_override, take_command
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
+from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.watcher import Watcher
+
+UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
+
+
+class Orders:
+    """Carries out commands.
+
+    Args:
+        ctx: the supervisor's surroundings.
+        watchers: the runs that are followed, by run id.
+    """
+
+    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
+        self._ctx = ctx
+        self._watchers = watchers
+        self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
+            CommandKind.CANCEL: self._cancel,
+            CommandKind.RETRY: self._retry,
+            CommandKind.UPDATE: self._update,
+            CommandKind.REMOVE: self._remove,
+            CommandKind.CONFIGURE: self._configure,
+        }
+
+    async def carry_out(self, command: Command) -> None:
+        """Take the next step of a command; what is wrong with it becomes its result."""
+        try:
+            await self._by_kind[command.kind](command)
+        except (NotNow, LookupError, ValueError) as error:
+            if not isinstance(error, ClaudineError):
+                raise
+            async with self._ctx.db.write() as tx:
+                await self._finish(tx, command, {"error": str(error)})
+
+    async def _finish(self, tx: Transaction, command: Command, result: JSON) -> None:
+        await finish_command(tx, command.id, result, self._ctx.wall())
+
+    async def _cancel(self, command: Command) -> None:
+        task = await self._task(command)
+        watcher = self._watchers.get(f"{task.id}.{task.run}")
+        if task.state in ACTIVE and task.state is not State.STOPPING and watcher is not None:
+            await watcher.step()  # what has already happened is true, whoever asks for something else now
+            task = await self._task(command)
+        if task.state is State.STOPPING and command.taken_at is not None:
+            return  # begun, perhaps by a supervisor before this one; the watcher finishes it
+        now = self._ctx.wall()
+        reason = cancel_reason(command)
+        async with self._ctx.db.write() as tx:
+            if task.state in {State.QUEUED, State.HIBERNATED}:
+                judgement = Judgement(Outcome.CANCELLED, reason)
+                await move(
+                    tx,
+                    task,
+                    Trigger.CANCEL,
+                    announce.ended(task, judgement, now),
+                    outcome=judgement.outcome,
+                    reason=reason,
+                    ended_at=now,
+                    hold=None,
+                )
+                result = {"changed": True, "outcome": Outcome.CANCELLED, "reason": reason, "stopped": {}}
+                await self._finish(tx, command, result)
+            elif task.state is State.STOPPING:
+                await self._finish(tx, command, {"changed": False, "reason": "it is being stopped already"})
+            elif task.state is State.ENDED:
+                await self._cancel_ended(tx, command, task, watcher)
+            else:
+                await move(tx, task, Trigger.CANCEL, None, reason=reason)
+                await take_command(tx, command, now)
+        self._ctx.trace("cancel-committed")
+        if watcher is not None:
+            watcher.wake.set()
+
+    async def _cancel_ended(
+        self, tx: Transaction, command: Command, task: Task, watcher: Watcher | None
+    ) -> None:
+        if watcher is not None and (command.taken_at is not None or watcher.tree()):
+            await take_command(tx, command, self._ctx.wall())
+            watcher.begin_stop()  # which finishes the command when nothing is left
+            return
+        if command.taken_at is not None:  # a supervisor before this one was at it, and it is done
+            result = {"changed": True, "outcome": task.outcome, "stopped": {}}
+            await self._finish(tx, command, result)
+            return
+        result = {
+            "changed": False,
+            "outcome": task.outcome,
+            "reason": f"it has ended already ({task.outcome}: {task.reason}); nothing of it is left running",
+        }
+        await self._finish(tx, command, result)
+
+    async def _retry(self, command: Command) -> None:
+        task = await self._task(command)
+        now = self._ctx.wall()
+        if task.state is not State.ENDED:
+            raise NotNow(f"task {task.id} is {task.state}; only a task that has ended can be retried")
+        async with self._ctx.db.write() as tx:
+            event = announce.requeued(task, "it was asked to run again", now)
+            await move(
+                tx,
+                task,
+                Trigger.RETRY,
+                event,
+                outcome=None,
+                reason=None,
+                exit_code=None,
+                signal=None,
+                killed_for_memory=0,
+                started_at=None,
+                ended_at=None,
+                queued_at=now,
+                supervised=1,
+                leftovers=0,
+            )
+            await self._finish(tx, command, {"changed": True})
+
+    async def _update(self, command: Command) -> None:
+        task = await self._task(command)
+        columns = {name: value for name, value in command.args.items() if name in UPDATABLE}
+        if "not_before" in columns and task.state is not State.QUEUED:
+            raise NotNow(f"notBefore: task {task.id} is {task.state}, not queued; it has no start to wait for")
+        if "priority" in columns:
+            columns["priority"] = Priority(columns["priority"])
+        if "timeout" in command.args:
+            columns["spec"] = {**task.spec, "timeout": command.args["timeout"]}
+        async with self._ctx.db.write() as tx:
+            await update_task(tx, task.id, **columns)
+            await self._finish(tx, command, {"changed": True})
+
+    async def _remove(self, command: Command) -> None:
+        """Remove rows first, then files: a crash between the two leaves files that the next start sweeps."""
+        removed: list[str] = []
+        kept: dict[str, str] = {}
+        wanted: list[str] = command.args["taskIds"]
+        async with self._ctx.db.write() as tx:
+            for task_id in wanted:
+                task = await get_task(tx, task_id)
+                waiting = await dependents_of(tx, task.id)
+                watcher = self._watchers.get(f"{task.id}.{task.run}")
+                if task.state is not State.ENDED:
+                    kept[task.id] = f"it is {task.state}"
+                elif waiting:
+                    kept[task.id] = f"task {waiting[0]} waits for it"
+                elif watcher is not None and watcher.tree():
+                    kept[task.id] = "processes that it started still run; CancelTask ends them"
+                else:
+                    await delete_task(tx, task.id)
+                    removed.append(task.id)
+            await self._finish(tx, command, {"removed": removed, "kept": kept})
+        for task_id in removed:
+            folder = task_directory(self._ctx.state_dir, task_id)
+            await anyio.to_thread.run_sync(lambda path=folder: shutil.rmtree(path, ignore_errors=True))
+
+    async def _configure(self, command: Command) -> None:
+        values: dict[str, Any] = command.args["values"]
+        async with self._ctx.db.write() as tx:
+            for key, value in values.items():
+                await set_override(tx, command.args["scope"], key, value, self._ctx.wall())
+            await add_event(
+                tx,
+                Event(
+                    "monitoring:configured",
+                    Severity.NOTICE,
+                    f"monitoring was configured: {', '.join(sorted(values)) or 'nothing'}",
+                    self._ctx.wall(),
+                    data={"values": values},
+                ),
+            )
+            await self._finish(tx, command, {"changed": True})
+
+    async def _task(self, command: Command) -> Task:
+        async with self._ctx.db.read() as tx:
+            return await get_task(tx, command.task_id or "")
+
+
+def cancel_reason(command: Command) -> str:
+    """Say who cancelled, and why, if a reason was given."""
+    by = command.origin.get("by", "the user")
+    said = command.args.get("reason")
+    return f"cancelled by {by}" + (f": {said}" if said else f" at {format_time(command.created_at)}")

@@ -1,0 +1,116 @@
+"""The MCP Inspector, a client that is not ours, against the server as a user starts it, in both eras."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import stop_supervisor
+
+pytestmark = pytest.mark.inspector
+
+CALL_LIMIT_S = 90
+"""A call takes about a second: Node, Python, a handshake, an answer. The rest is for a busy machine."""
+
+END_LIMIT_S = 120
+"""The task itself takes milliseconds."""
+
+TOOL_ERROR = 5
+"""The Inspector's exit code for a result that says ``isError``."""
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """One era of the protocol and one state directory; every call starts a server and ends it."""
+
+    argv: list[str]
+    era: str
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def run(self, method: str, *options: str) -> subprocess.CompletedProcess[str]:
+        # The Inspector hands only a few variables on to a server, so that ours is passed by -e.
+        server = ["-e", f"CLAUDINE_HOME={self.state}", sys.executable, "-m", "claudine_mcp"]
+        call = ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
+        return subprocess.run(
+            [*self.argv, "--cli", *server, *call],
+            cwd=self.folder,
+            env={"HOME": str(self.folder), "PATH": os.environ.get("PATH", os.defpath)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CALL_LIMIT_S,
+            check=False,
+        )
+
+    def ask(self, method: str, *options: str) -> dict[str, Any]:
+        """Return the envelope that the Inspector prints: ``{"result": …}`` and what it found besides."""
+        done = self.run(method, *options)
+        assert done.returncode == 0, f"{method}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool and return its structured content."""
+        answer = self.ask("tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(arguments))
+        return answer["result"]["structuredContent"]
+
+    def wait_until_ended(self, task_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + END_LIMIT_S
+        while (status := self.call("TaskStatus", taskId=task_id))["state"] != "ended":
+            assert time.monotonic() < deadline, f"not ended after {END_LIMIT_S} s: {status}"
+        return status
+
+
+@pytest.fixture(params=["legacy", "modern"])
+def inspector(
+    request: pytest.FixtureRequest, inspector_argv: list[str], tmp_path: Path
+) -> Iterator[Inspector]:
+    inspector = Inspector(inspector_argv, request.param, tmp_path)
+    yield inspector
+    stop_supervisor(inspector.state)
+
+
+def test_tools_have_schemas_that_every_client_can_use(inspector: Inspector) -> None:
+    answer = inspector.ask("tools/list", "--strict")
+
+    assert {"RunCommand", "TaskStatus"} <= {tool["name"] for tool in answer["result"]["tools"]}
+    assert answer.get("schemaFindings", []) == []
+
+
+def test_a_command_runs_to_its_end_and_can_be_read_as_a_resource(inspector: Inspector) -> None:
+    task_id = inspector.call("RunCommand", command="echo done")["taskId"]
+
+    status = inspector.wait_until_ended(task_id)
+    assert (status["outcome"], status["exitCode"]) == ("succeeded", 0)
+
+    (content,) = inspector.ask("resources/read", "--uri", "claudine://tasks")["result"]["contents"]
+    assert content["uri"] == "claudine://tasks"
+    assert task_id in content["text"]
+
+
+def test_an_unknown_task_is_a_tool_error_and_no_failure_of_the_connection(inspector: Inspector) -> None:
+    done = inspector.run(
+        "tools/call", "--tool-name", "TaskStatus", "--tool-args-json", '{"taskId": "nonesuch"}'
+    )
+
+    assert done.returncode == TOOL_ERROR, f"{done.stdout}\n{done.stderr}"
+    assert json.loads(done.stdout)["result"]["isError"] is True
+
+
+def test_resources_and_their_templates_are_listed(inspector: Inspector) -> None:
+    resources = inspector.ask("resources/list")["result"]["resources"]
+    assert "claudine://tasks" in {resource["uri"] for resource in resources}
+
+    templates = inspector.ask("resources/templates/list")["result"]["resourceTemplates"]
+    assert "claudine://tasks/{id}" in {template["uriTemplate"] for template in templates}

@@ -15,6 +15,8 @@ What it leaves in the run directory, in this order, each complete or not there a
 ========  ==========================================================================
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -24,6 +26,12 @@ import os
 import signal
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself would cost every keeper half a megabyte
+    from typing import Any
+
+    Record = dict[str, Any]
 
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 EXIT_RESERVE_BYTES = 4096
@@ -39,7 +47,7 @@ class Keeper:
         self.bell = bell
         self.lock = os.open(self.path("lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self.directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.spec: dict = {}
+        self.spec: Record = {}
 
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -91,7 +99,7 @@ class Keeper:
         self.reap(child, exec_problem)
         return 0
 
-    def identities(self, child: int) -> dict:
+    def identities(self, child: int) -> Record:
         return {
             "boot_id": read_text("/proc/sys/kernel/random/boot_id"),
             "pid_namespace": pid_namespace(),
@@ -134,7 +142,7 @@ class Keeper:
         finally:
             os.close(fd)
 
-    def durable(self, name: str, record: dict) -> None:
+    def durable(self, name: str, record: Record) -> None:
         """Write a record until it is on disk; give up only when the run directory has been removed."""
         while True:
             try:
@@ -147,7 +155,7 @@ class Keeper:
             else:
                 return
 
-    def write(self, name: str, record: dict) -> None:
+    def write(self, name: str, record: Record) -> None:
         data = json.dumps(record).encode()
         fd = os.open(self.path(name + ".tmp"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
@@ -162,7 +170,7 @@ class Keeper:
             os.utime(self.bell)
 
 
-def become_task(spec: dict, directory: str, go: int, report: int) -> None:
+def become_task(spec: Record, directory: str, go: int, report: int) -> None:
     """In the forked child: take on the task's session, files and limits, wait for "go", and exec."""
     try:
         os.setsid()
@@ -201,7 +209,7 @@ def become_task(spec: dict, directory: str, go: int, report: int) -> None:
     os._exit(126)
 
 
-def be_nice(spec: dict) -> None:
+def be_nice(spec: Record) -> None:
     """Make the kernel prefer others: the user's session is worth more than a background task."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, max(spec["niceness"], os.getpriority(os.PRIO_PROCESS, 0)))

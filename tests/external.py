@@ -130,9 +130,8 @@ def locate(program: NpmProgram, *, install: bool) -> list[str]:
     folder = cache_folder() / program.folder
     if not (folder / COMPLETE).exists():
         if not install:
-            raise NotInstalledError(
-                f"{program.title} is not installed; `python tests/external.py {program.key}` does it"
-            )
+            how = f"`python tests/external.py {program.key}` installs it with npm"
+            raise NotInstalledError(f"{program.title} is not there; {how}")
         install_program(program, folder)
     return program.argv(folder)
 
@@ -157,7 +156,7 @@ def install_program(program: NpmProgram, folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir()
         try:
-            _npm_install(npm, program, partial)
+            _npm_install(npm, program, partial, lock.fileno())
             version = _version(program.argv(partial))
             (partial / COMPLETE).write_text(f"{' '.join(program.packages)}\n{version}\n")
             partial.rename(folder)
@@ -165,8 +164,8 @@ def install_program(program: NpmProgram, folder: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def _npm_install(npm: str, program: NpmProgram, folder: Path) -> None:
-    """Let npm fill a folder. No script of any package runs."""
+def _npm_install(npm: str, program: NpmProgram, folder: Path, lock: int) -> None:
+    """Let npm fill a folder. No script of any package runs. An npm that outlives us keeps the lock."""
     # Without a package.json npm would look for one in the folders above.
     (folder / "package.json").write_text(json.dumps({"private": True}))
     quiet = ("--no-audit", "--no-fund", "--no-save", "--no-package-lock", "--loglevel=error")
@@ -179,6 +178,7 @@ def _npm_install(npm: str, program: NpmProgram, folder: Path) -> None:
             capture_output=True,
             text=True,
             timeout=INSTALL_LIMIT_S,
+            pass_fds=(lock,),
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -59,7 +59,7 @@ class Verdict(StrEnum):
     VANISHED = "vanished"
 
 
-def recover(evidence: Evidence) -> Verdict:
+def recover(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - a decision list
     """Say what became of a run, from evidence alone; asking twice gives the same answer.
 
     A lock without `began` means that the keeper is between two of its steps, so nothing is decided until

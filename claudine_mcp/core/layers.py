@@ -167,9 +167,9 @@ def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
 def unknown(key: str, known: Iterable[str]) -> ConfigError:
     """Say that there is no such key, and which was probably meant: near in spelling, or elsewhere."""
     short = len(key) <= _GUESSABLE_CHARS
-    nearest = _nearest(key, list(known)) if short else None
-    right = f"Did you mean {nearest}?" if nearest else "The documentation lists the keys."
-    if nearest == key:  # a dotted name where a section belongs
+    guess = nearest(key, list(known)) if short else None
+    right = f"Did you mean {guess}?" if guess else "The documentation lists the keys."
+    if guess == key:  # a dotted name where a section belongs
         section, _, name = key.partition(".")
         right = f'Write it as {{"{section}": {{"{name}": …}}}}.'
     return ConfigError(
@@ -179,7 +179,8 @@ def unknown(key: str, known: Iterable[str]) -> ConfigError:
     )
 
 
-def _nearest(key: str, known: list[str]) -> str | None:
+def nearest(key: str, known: list[str]) -> str | None:
+    """Give the one of `known` that `key` was probably meant to be, None if it resembles none."""
     section, _, name = key.rpartition(".")
     here = {_plain(each): each for each in known if each.rpartition(".")[0] == section}
     anywhere = {_plain(each): each for each in known}

@@ -102,6 +102,7 @@ class Run:
     started_at: float | None = None
     exited_at: float | None = None
     gone_at: float | None = None
+    overdue_at: float | None = None
     exit_code: int | None = None
     signal: int | None = None
     outcome: Outcome | None = None

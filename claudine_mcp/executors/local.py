@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,9 @@ class RunDirectory:
         if "error" in record:
             return StartRecord(None, None, str(record["error"]))
         keeper, main = (
-            Identity(record["boot_id"], record["pid_namespace"], record[who]["pid"], record[who]["start"] or 0)
+            Identity(
+                record["boot_id"], record["pid_namespace"], record[who]["pid"], record[who]["start"] or 0
+            )
             for who in ("keeper", "main")
         )
         return StartRecord(keeper, main)
@@ -82,7 +84,9 @@ class RunDirectory:
     def keeper_log(self) -> str:
         """Give the end of what the keeper complained about."""
         with contextlib.suppress(OSError):
-            return (self.path / "keeper.log").read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            return (
+                (self.path / "keeper.log").read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+            )
         return ""
 
     def has(self, name: str) -> bool:
@@ -196,4 +200,4 @@ def with_memory_verdict(record: ExitRecord, main: Identity | None) -> ExitRecord
         return record
     in_log = killed_for_memory(main) if killed else None
     verdict = in_log if in_log is not None else record.oom_kills > 0
-    return ExitRecord(**{**asdict(record), "killed_for_memory": verdict})
+    return replace(record, killed_for_memory=verdict)

@@ -24,7 +24,7 @@ from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
 from claudine_mcp.front.submit import CommandRequest, Submission, check_command, dependencies, new_id
-from claudine_mcp.front.supervision import Pulse, SILENT_BEAT_S, ensure_supervisor, log_tail, replace_silent
+from claudine_mcp.front.supervision import SILENT_BEAT_S, Pulse, ensure_supervisor, log_tail, replace_silent
 from claudine_mcp.host.files import write_durable
 from claudine_mcp.host.settings import load_project, load_settings, state_dir
 from claudine_mcp.host.statedir import claim, prepare
@@ -71,7 +71,9 @@ class Front:
         """
         settings = (await self.settings()).settings
         project = load_project(Path(request.cwd or self.cwd))
-        submission = check_command(request, settings, project, self.env, self.cwd, self.origin)
+        submission = check_command(
+            request, settings, project, env=self.env, default_cwd=self.cwd, submitter=self.origin
+        )
         task = await self._store(submission)
         ensure_supervisor(self.state_dir, self.env)
         return task
@@ -143,8 +145,8 @@ class Front:
             if pulse.silent_for_s(time.monotonic()) >= SILENT_BEAT_S:
                 if replaced or started:
                     raise SupervisorError(
-                        f"the supervisor gave no sign of life for {SILENT_BEAT_S:.0f} s. What was asked for is kept and "
-                        f"will be done. Its log ends with: {log_tail(self.state_dir)}"
+                        f"the supervisor gave no sign of life for {SILENT_BEAT_S:.0f} s. What was asked for is kept, "
+                        f"and will be done. Its log ends with: {log_tail(self.state_dir)}"
                     )
                 await replace_silent(self.db, self.state_dir, self.env)
                 replaced, pulse = True, Pulse(self.state_dir, time.monotonic())

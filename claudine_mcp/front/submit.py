@@ -84,6 +84,7 @@ def check_command(
     request: CommandRequest,
     settings: Settings,
     project: ProjectDefaults,
+    *,
     env: Mapping[str, str],
     default_cwd: str,
     submitter: JSON,
@@ -120,7 +121,9 @@ def check_command(
         name=checked_name(request.name) if request.name is not None else short(text),
         cwd=cwd,
         spec=spec,
-        priority=checked_priority(request.priority if request.priority is not None else project.priority or "P1"),
+        priority=checked_priority(
+            request.priority if request.priority is not None else project.priority or "P1"
+        ),
         state=State.QUEUED,
         created_at=now,
         queued_at=now,
@@ -159,7 +162,9 @@ def checked_cwd(cwd: str | None, default: str) -> str:
     right = "Give a directory that exists and that this user may enter."
     try:
         if not path.is_dir():
-            raise InvalidInput("cwd", f"{path} is not a directory" if path.exists() else f"{path} does not exist", right)
+            raise InvalidInput(
+                "cwd", f"{path} is not a directory" if path.exists() else f"{path} does not exist", right
+            )
     except OSError as error:
         raise InvalidInput("cwd", f"{path} cannot be looked at ({error.strerror})", right) from error
     if not os.access(path, os.X_OK):
@@ -174,7 +179,9 @@ def check_program(program: str, cwd: str, env: Mapping[str, str]) -> None:
         path = Path(cwd, folder, program)
         if path.is_file() and os.access(path, os.X_OK):
             return
-    where = f"{Path(cwd, program)} is not an executable file" if "/" in program else f"{program!r} is not on PATH"
+    where = (
+        f"{Path(cwd, program)} is not an executable file" if "/" in program else f"{program!r} is not on PATH"
+    )
     raise InvalidInput(
         "command", where, "A string instead of a list is run by the shell, with its built-in commands."
     )
@@ -195,12 +202,16 @@ def checked_timeout(
     timeout: int | str | None, on_timeout: str | None, project: ProjectDefaults, settings: Settings
 ) -> JSON:
     """Check a timeout and what is to be done when it has passed; give what belongs into a spec, in ms."""
-    default = project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
+    default = (
+        project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
+    )
     limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
     if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
         raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
     if on_timeout is not None and limit is None:
-        raise InvalidInput("onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".')
+        raise InvalidInput(
+            "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'
+        )
     return {} if limit is None else {"timeout": limit, "onTimeout": on_timeout or "notify"}
 
 
@@ -225,7 +236,9 @@ def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
         raise InvalidInput("labels", f"there are {len(unique)}", f"Give at most {MAX_LABELS}.")
     for label in unique:
         if not label.strip() or len(label) > MAX_LABEL or _CONTROL.search(label):
-            raise InvalidInput("labels", f"{label[:40]!r} is none", f"A label is one line of 1 to {MAX_LABEL} characters.")
+            raise InvalidInput(
+                "labels", f"{label[:40]!r} is none", f"A label is one line of 1 to {MAX_LABEL} characters."
+            )
     return unique
 
 
@@ -246,7 +259,9 @@ def checked_dependencies(wanted: Sequence[str | Mapping[str, str]]) -> list[tupl
         unknown = set(item) - {"taskId", "on"}
         on = item.get("on", "success")
         if unknown or "taskId" not in item or on not in {"success", "end"}:
-            raise InvalidInput("dependsOn", f"{dict(item)!r}", 'Give an id, or {"taskId": id, "on": "success" or "end"}.')
+            raise InvalidInput(
+                "dependsOn", f"{dict(item)!r}", 'Give an id, or {"taskId": id, "on": "success" or "end"}.'
+            )
         found.append((item["taskId"], on))
     return found
 

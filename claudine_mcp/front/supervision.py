@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from claudine_mcp.core.errors import SupervisorError
+from claudine_mcp.core.errors import ClaudineError, SupervisorError
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.host.lease import Lease, is_held, try_take
 from claudine_mcp.host.signals import send
@@ -19,13 +20,28 @@ from claudine_mcp.registry.database import Database
 from claudine_mcp.registry.leases import holder
 from claudine_mcp.registry.tasks import has_work
 
+log = logging.getLogger(__name__)
+
 LOG = "supervisor.log"
 LOG_BYTES = 2**20
-PASSED_ON = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+PASSED_ON = (
+    "HOME",
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+)
 """All that a supervisor gets of the environment of whoever starts it, besides CLAUDINE_HOME and CLAUDINE_CONFIG."""
 LOOK_EVERY_S = 1.0
 SILENT_BEAT_S = 10.0
 SIGKILL = 9
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Supervisors that this process started: they outlive it, but one that ends before must be reaped by it."""
 
 
 def ensure_supervisor(state_dir: Path, env: Mapping[str, str]) -> bool:
@@ -47,16 +63,24 @@ def ensure_supervisor(state_dir: Path, env: Mapping[str, str]) -> bool:
 
 
 def start(state_dir: Path, env: Mapping[str, str], lease: Lease) -> None:
-    """Start a supervisor and pass it the lease."""
+    """Start a supervisor and pass it the lease.
+
+    Raises:
+        SupervisorError: no process can be started.
+    """
     clean = {name: env[name] for name in (*PASSED_ON, "CLAUDINE_CONFIG") if name in env}
-    log = open_log(state_dir)
+    _reap()
     try:
-        subprocess.Popen(
+        output = open_log(state_dir)
+    except OSError as error:
+        raise SupervisorError(f"{state_dir / LOG}: it cannot be written: {error.strerror}") from error
+    try:
+        process = subprocess.Popen(
             # -P: the directory that it is started from must not be imported from.
             [sys.executable, "-P", "-m", "claudine_mcp", "supervise", "--lease-fd", str(lease.fd)],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             cwd="/",
             env={**clean, "CLAUDINE_HOME": str(state_dir)},
             pass_fds=[lease.fd],
@@ -65,7 +89,13 @@ def start(state_dir: Path, env: Mapping[str, str], lease: Lease) -> None:
     except OSError as error:
         raise SupervisorError(f"the supervisor cannot be started: {error}") from error
     finally:
-        os.close(log)
+        os.close(output)
+    _children.append(process)
+
+
+def _reap() -> None:
+    """Forget the supervisors of this process that have ended."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def open_log(state_dir: Path) -> int:
@@ -78,19 +108,33 @@ def open_log(state_dir: Path) -> int:
 
 
 async def keep_supervised(db: Database, state_dir: Path, env: Mapping[str, str]) -> None:
-    """Look once a second, for ever, whether there is work and nobody who does it; start a supervisor then."""
+    """Look once a second, for ever, whether there is work and nobody who does it; start a supervisor then.
+
+    What goes wrong is logged and tried again: a front must not end because its disk is full.
+    """
+    said = ""
     while True:
         await anyio.sleep(LOOK_EVERY_S)
-        lease = try_take(state_dir)
-        if lease is None:
-            continue
         try:
-            async with db.read() as tx:
-                needed = await has_work(tx)
-            if needed:
-                start(state_dir, env, lease)
-        finally:
-            lease.release()
+            await _start_if_needed(db, state_dir, env)
+        except (ClaudineError, OSError) as error:
+            if str(error) != said:
+                log.warning("there may be work without a supervisor: %s", error)
+            said = str(error)
+
+
+async def _start_if_needed(db: Database, state_dir: Path, env: Mapping[str, str]) -> None:
+    _reap()
+    lease = try_take(state_dir)
+    if lease is None:
+        return
+    try:
+        async with db.read() as tx:
+            needed = await has_work(tx)
+        if needed:
+            start(state_dir, env, lease)
+    finally:
+        lease.release()
 
 
 class Pulse:
@@ -137,7 +181,7 @@ async def replace_silent(db: Database, state_dir: Path, env: Mapping[str, str]) 
             f"`claudine-mcp doctor` tells more; its log is {state_dir / LOG}"
         )
     with anyio.move_on_after(SILENT_BEAT_S):
-        while not ensure_supervisor(state_dir, env):
+        while not ensure_supervisor(state_dir, env):  # noqa: ASYNC110 - a lock has no event
             await anyio.sleep(0.02)
 
 

@@ -66,9 +66,9 @@ class TaskRow(View):
     started_at: str | None = None
     ended_at: str | None = None
     runtime_seconds: float | None = None
-    leftovers: int | None = Field(None, description="processes that it started and that live on")
+    leftovers: int | None = Field(default=None, description="processes that it started and that live on")
     labels: list[str] | None = None
-    supervised: bool | None = Field(None, description="false: its keeper is gone; it is watched from outside")
+    supervised: bool | None = Field(default=None, description="false: its keeper is gone; it is watched from outside")
 
 
 class TaskView(TaskRow):
@@ -85,7 +85,7 @@ class TaskView(TaskRow):
     on_timeout: str | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
-    silent_for_seconds: float | None = Field(None, description="since its last output, while it is active")
+    silent_for_seconds: float | None = Field(default=None, description="since its last output, while it is active")
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 
@@ -143,7 +143,7 @@ def view_of(task: Task, runs: list[Run], queue: QueueView | None, state_dir: Pat
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
     folder = run_directory(state_dir, task.id, task.run)
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Any] = {}
     last_output: list[float] = [] if task.started_at is None else [task.started_at]
     for stream in ("stdout", "stderr") if task.run else ():
         try:
@@ -168,8 +168,11 @@ def view_of(task: Task, runs: list[Run], queue: QueueView | None, state_dir: Pat
         timeout_seconds=None if timeout is None else timeout / 1000,
         on_timeout=task.spec.get("onTimeout"),
         silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if active and last_output else None,
-        earlier_runs=[run_view(run) for run in runs if run.n < task.run and run.started_at is not None] or None,
-        note=None if task.supervised or task.state is State.ENDED else "its keeper is gone; how it ends may stay unknown",
+        earlier_runs=[run_view(run) for run in runs if run.n < task.run and run.started_at is not None]
+        or None,
+        note=None
+        if task.supervised or task.state is State.ENDED
+        else "its keeper is gone; how it ends may stay unknown",
     )
 
 

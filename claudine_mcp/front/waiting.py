@@ -49,7 +49,9 @@ class Waited:
 Progress = Callable[[float, str], Awaitable[None]]
 
 
-async def wait_for_events(front: Front, wanted: Wanted, timeout_s: float | None, progress: Progress) -> Waited:
+async def wait_for_events(
+    front: Front, wanted: Wanted, timeout_s: float | None, progress: Progress
+) -> Waited:
     """Wait until what is wanted has happened, or the time is over.
 
     Args:

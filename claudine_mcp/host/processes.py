@@ -57,7 +57,7 @@ class LinuxReader:
 
     def snapshot(self) -> Snapshot:
         """See `ProcessReader`."""
-        found = (self.process(int(name)) for name in os.listdir("/proc") if name.isdecimal())
+        found = (self.process(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - 3 x faster
         return {process.pid: process for process in found if process is not None}
 
     def process(self, pid: int) -> Process | None:

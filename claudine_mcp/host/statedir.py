@@ -12,7 +12,9 @@ from pathlib import Path
 
 from claudine_mcp.core.errors import StateDirError
 
-REFUSED = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs", "virtiofs", "vboxsf"})
+REFUSED = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs", "virtiofs", "vboxsf"}
+)
 """File systems on which SQLite's WAL or flock does not hold between processes, or between machines."""
 ADVICE = "Set CLAUDINE_HOME to a directory on a local disk."
 
@@ -30,7 +32,7 @@ def prepare(directory: Path, mounts: str | None = None) -> None:
     kind = file_system(directory, mounts)
     if kind in REFUSED:
         raise StateDirError(
-            f"{directory}: it is on a {kind} file system, where locks and the registry's log cannot be trusted. {ADVICE}"
+            f"{directory}: it is on a {kind} file system, where locks cannot be trusted. {ADVICE}"
         )
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,10 +12,10 @@ import ctypes
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -64,7 +64,7 @@ class _Readable:
 
 
 class _Kqueue(_Readable):
-    def __init__(self, queue: select.kqueue) -> None:  # type: ignore[name-defined]
+    def __init__(self, queue: Any) -> None:
         super().__init__(queue.fileno())
         self._queue = queue
 
@@ -85,14 +85,14 @@ class _Poll:
 
     async def wait(self, timeout_s: float) -> bool:
         with anyio.move_on_after(timeout_s):
-            while self._time() == self._seen:
+            while self._time() == self._seen:  # noqa: ASYNC110 - another process changes the file
                 await anyio.sleep(POLL_S)
         seen, self._seen = self._seen, self._time()
         return seen != self._seen
 
 
 @contextmanager
-def listen(bell: Path) -> Iterator[Listener]:
+def listen(bell: Path) -> Generator[Listener]:
     """Listen to the bell; rings from here on are not missed, however late `wait` is called."""
     bell.touch(mode=0o600, exist_ok=True)
     with contextlib.ExitStack() as stack:

@@ -45,7 +45,8 @@ async def take_command(tx: Transaction, command: Command, at: float) -> None:
 async def finish_command(tx: Transaction, command_id: str, result: JSON, at: float) -> None:
     """Note the result; the first one stays."""
     await tx.run(
-        "UPDATE commands SET result = ?, done_at = ?, taken_at = coalesce(taken_at, ?) WHERE id = ? AND done_at IS NULL",
+        "UPDATE commands SET result = ?, done_at = ?, taken_at = coalesce(taken_at, ?)"
+        " WHERE id = ? AND done_at IS NULL",
         (dump(result), at, at, command_id),
     )
 

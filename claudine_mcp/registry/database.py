@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Database:
         self._writing = anyio.Lock()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Transaction]:
+    async def read(self) -> AsyncGenerator[Transaction]:
         """Read; all statements inside see the same state of the database.
 
         Raises:
@@ -104,7 +104,7 @@ class Database:
                     await self._reader.execute("COMMIT")
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[Transaction]:
+    async def write(self) -> AsyncGenerator[Transaction]:
         """Change the registry: all of it or nothing. The bell rings after the commit.
 
         Raises:
@@ -164,7 +164,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(directory: Path) -> AsyncIterator[Database]:
+async def open_database(directory: Path) -> AsyncGenerator[Database]:
     """Open the registry in a state directory; make it if it is not there.
 
     Raises:
@@ -235,7 +235,7 @@ def newer(path: Path, version: int) -> RegistryError:
 
 
 @contextmanager
-def translated_errors(path: Path) -> Iterator[None]:
+def translated_errors(path: Path) -> Generator[None]:
     """Turn what sqlite3 raises into what a person can act on."""
     try:
         yield

@@ -20,7 +20,9 @@ class Holder:
 
 async def take_epoch(tx: Transaction, identity: str, version: str, at: float) -> int:
     """Begin a new epoch; writes of every supervisor before are refused from here on."""
-    await tx.run("UPDATE lease SET epoch = epoch + 1, holder = ?, version = ?, taken_at = ?", (identity, version, at))
+    await tx.run(
+        "UPDATE lease SET epoch = epoch + 1, holder = ?, version = ?, taken_at = ?", (identity, version, at)
+    )
     return (await holder(tx)).epoch
 
 

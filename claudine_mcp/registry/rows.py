@@ -20,10 +20,14 @@ from claudine_mcp.core.models import (
 from claudine_mcp.core.states import Outcome, State
 
 TASK_COLUMNS = (
-    "seq, id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, reason, exit_code, "
-    "signal, killed_for_memory, created_at, queued_at, started_at, ended_at, not_before, run, hold, supervised, leftovers"
+    "seq, id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, reason, "
+    "exit_code, signal, killed_for_memory, created_at, queued_at, started_at, ended_at, not_before, "
+    "run, hold, supervised, leftovers"
 )
-RUN_COLUMNS = "task_id, n, admitted_at, keeper, main, started_at, exited_at, gone_at, exit_code, signal, outcome, reason"
+RUN_COLUMNS = (
+    "task_id, n, admitted_at, keeper, main, started_at, exited_at, gone_at, overdue_at, "
+    "exit_code, signal, outcome, reason"
+)
 EVENT_COLUMNS = "seq, at, type, severity, task_id, run_id, message, data, suggestions"
 COMMAND_COLUMNS = "seq, id, kind, task_id, args, origin, created_at, taken_at, done_at, result"
 
@@ -102,7 +106,7 @@ def event_of(row: Row) -> Event:
         seq=seq,
         at=at,
         type=type_,
-        severity=SEVERITIES[severity],
+        severity=SEVERITIES[int(severity)],
         task_id=task_id,
         run_id=run_id,
         message=message,

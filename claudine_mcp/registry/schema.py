@@ -53,6 +53,7 @@ CREATE TABLE runs (
     started_at REAL,
     exited_at REAL,
     gone_at REAL,
+    overdue_at REAL,
     exit_code INTEGER,
     signal INTEGER,
     outcome TEXT,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
 from claudine_mcp.core.admission import Waiting
+from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
 from claudine_mcp.core.models import JSON, Event, Priority, Run, Task
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger, advance
 from claudine_mcp.registry.database import Transaction

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from claudine_mcp.core.config import Level
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.states import Outcome
+from claudine_mcp.core.units import human_duration
 
 SEVERITY_OF = {
     Outcome.SUCCEEDED: Severity.INFO,
@@ -29,7 +31,9 @@ def started(task: Task, run: Run, at: float) -> Event:
     )
 
 
-def ended(task: Task, judgement: Judgement, at: float, *, exit_code: int | None = None, number: int | None = None) -> Event:
+def ended(
+    task: Task, judgement: Judgement, at: float, *, exit_code: int | None = None, number: int | None = None
+) -> Event:
     """A task has an outcome."""
     return Event(
         "task:ended",
@@ -89,11 +93,30 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
     )
 
 
+def overdue(task: Task, run: Run, at: float, *, level: Level) -> Event:
+    """A run takes longer than its timeout."""
+    limit = human_duration(task.spec["timeout"] / 1000)
+    cancels = task.spec.get("onTimeout") == "cancel"
+    return Event(
+        "task:overdue",
+        Severity.INFO if level is Level.PASSIVE else Severity.WARNING,
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}"
+        + ("; it is cancelled" if cancels else ""),
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
+        suggestions=() if cancels else ({"action": "cancel", "label": "end it (CancelTask)"},),
+    )
+
+
 def supervisor_started(epoch: int, runs: int, at: float) -> Event:
     """A supervisor took the lease; `runs` were found and are followed from here on."""
     kind = "supervisor:adopted" if runs else "supervisor:started"
     found = f" and adopted {runs} {'run' if runs == 1 else 'runs'}" if runs else ""
-    return Event(kind, Severity.INFO, f"supervisor {epoch} started{found}", at, data={"epoch": epoch, "runs": runs})
+    return Event(
+        kind, Severity.INFO, f"supervisor {epoch} started{found}", at, data={"epoch": epoch, "runs": runs}
+    )
 
 
 def over_soft_cap(active: int, soft: int, hard: int, at: float) -> Event:

@@ -116,7 +116,7 @@ class Supervisor:
     def close(self) -> None:
         """Let go of every run without touching it."""
         for watcher in self._watchers.values():
-            watcher.close()
+            watcher.seen.close()
 
     async def step(self) -> None:
         """Make one pass: beat, reap, carry out commands, admit, and wake the watchers that have something to do."""
@@ -135,7 +135,11 @@ class Supervisor:
 
     def _pause_s(self) -> float:
         waits = [self._ctx.settings.monitoring.sample_interval / 1000]
-        waits += [wait for watcher in self._watchers.values() if (wait := watcher.next_look_in()) is not None and not watcher.wake.is_set()]
+        waits += [
+            wait
+            for watcher in self._watchers.values()
+            if (wait := watcher.next_look_in()) is not None and not watcher.wake.is_set()
+        ]
         if self._look_again_at is not None:
             waits.append(self._look_again_at - self._ctx.wall())
         return max(0.0, min(waits))
@@ -146,7 +150,9 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Take the status of every dead child: keepers, and what keepers that died have left to us."""
-        mains = {watcher.main_pid() for watcher in self._watchers.values()}
+        mains = {
+            watcher.seen.main.pid for watcher in self._watchers.values() if watcher.seen.main is not None
+        }
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -223,7 +229,14 @@ class Supervisor:
         now = self._ctx.wall()
         event = announce.ended(task, Judgement(Outcome.SKIPPED, reason), now)
         await move(
-            tx, task, Trigger.DEPENDENCY_FAILED, event, outcome=Outcome.SKIPPED, reason=reason, ended_at=now, hold=None
+            tx,
+            task,
+            Trigger.DEPENDENCY_FAILED,
+            event,
+            outcome=Outcome.SKIPPED,
+            reason=reason,
+            ended_at=now,
+            hold=None,
         )
 
     async def _start(self, tx: Transaction, task_id: str) -> Watcher:
@@ -264,8 +277,8 @@ class Supervisor:
         if not watcher.over:
             return
         self._watchers.pop(watcher.run.id, None)
-        if watcher.launched is not None:
-            began = watcher.directory.has("began")
+        if watcher.seen.launched is not None:
+            began = watcher.seen.directory.has("began")
             count = 0 if began else self._failed_launches.get(watcher.task_id, 0) + 1
             self._failed_launches[watcher.task_id] = count
             if began:

@@ -80,7 +80,12 @@ class Orders:
                     ended_at=now,
                     hold=None,
                 )
-                result = {"changed": True, "outcome": Outcome.CANCELLED, "reason": reason, "stopped": {}}
+                result: JSON = {
+                    "changed": True,
+                    "outcome": Outcome.CANCELLED,
+                    "reason": reason,
+                    "stopped": {},
+                }
                 await self._finish(tx, command, result)
             elif task.state is State.STOPPING:
                 await self._finish(tx, command, {"changed": False, "reason": "it is being stopped already"})
@@ -96,13 +101,13 @@ class Orders:
     async def _cancel_ended(
         self, tx: Transaction, command: Command, task: Task, watcher: Watcher | None
     ) -> None:
-        if watcher is not None and (command.taken_at is not None or watcher.tree()):
+        if watcher is not None and (command.taken_at is not None or watcher.seen.tree()):
             await take_command(tx, command, self._ctx.wall())
             watcher.begin_stop()  # which finishes the command when nothing is left
             return
         if command.taken_at is not None:  # a supervisor before this one was at it, and it is done
-            result = {"changed": True, "outcome": task.outcome, "stopped": {}}
-            await self._finish(tx, command, result)
+            already: JSON = {"changed": True, "outcome": task.outcome, "stopped": {}}
+            await self._finish(tx, command, already)
             return
         result = {
             "changed": False,
@@ -140,7 +145,9 @@ class Orders:
         task = await self._task(command)
         columns = {name: value for name, value in command.args.items() if name in UPDATABLE}
         if "not_before" in columns and task.state is not State.QUEUED:
-            raise NotNow(f"notBefore: task {task.id} is {task.state}, not queued; it has no start to wait for")
+            raise NotNow(
+                f"notBefore: task {task.id} is {task.state}, not queued; it has no start to wait for"
+            )
         if "priority" in columns:
             columns["priority"] = Priority(columns["priority"])
         if "timeout" in command.args:
@@ -148,6 +155,9 @@ class Orders:
         async with self._ctx.db.write() as tx:
             await update_task(tx, task.id, **columns)
             await self._finish(tx, command, {"changed": True})
+        watcher = self._watchers.get(f"{task.id}.{task.run}")
+        if watcher is not None:
+            watcher.wake.set()
 
     async def _remove(self, command: Command) -> None:
         """Remove rows first, then files: a crash between the two leaves files that the next start sweeps."""
@@ -163,7 +173,7 @@ class Orders:
                     kept[task.id] = f"it is {task.state}"
                 elif waiting:
                     kept[task.id] = f"task {waiting[0]} waits for it"
-                elif watcher is not None and watcher.tree():
+                elif watcher is not None and watcher.seen.tree():
                     kept[task.id] = "processes that it started still run; CancelTask ends them"
                 else:
                     await delete_task(tx, task.id)

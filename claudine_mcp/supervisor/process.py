@@ -37,7 +37,9 @@ DONE, FAILED, HELD, SUPERSEDED = 0, 1, 3, 4
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a supervisor; give the exit code: 0 done, 1 failed, 3 there is one already, 4 superseded."""
-    parser = argparse.ArgumentParser(prog="claudine-mcp supervise", description="Serve the tasks of a state directory.")
+    parser = argparse.ArgumentParser(
+        prog="claudine-mcp supervise", description="Serve the tasks of a state directory."
+    )
     parser.add_argument("--once", action="store_true", help="make one pass in the foreground, then leave")
     parser.add_argument("--lease-fd", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -6,42 +6,29 @@ returns. So a supervisor that dies between two steps is followed by one that tak
 
 from __future__ import annotations
 
-import contextlib
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.core.evidence import Evidence, ExitRecord, Judgement, Verdict, recover
-from claudine_mcp.core.identity import Identity
-from claudine_mcp.core.models import Run, Task
-from claudine_mcp.core.paths import run_directory, task_directory
+from claudine_mcp.core.models import Command, CommandKind, Run, Task
+from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
-from claudine_mcp.executors.local import (
-    Launched,
-    RunDirectory,
-    StartRecord,
-    exit_record,
-    gather,
-    launch,
-    with_memory_verdict,
-)
-from claudine_mcp.host.exitstatus import wait_status
-from claudine_mcp.host.processes import MARKER, Process, tree
-from claudine_mcp.host.signals import open_pidfd
-from claudine_mcp.registry.commands import finish_command, open_commands
+from claudine_mcp.core.units import human_duration
+from claudine_mcp.executors.local import with_memory_verdict
+from claudine_mcp.host.processes import MARKER, Process
+from claudine_mcp.registry.commands import add_command, finish_command, open_commands
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
 
-STATUS_WAIT_S = 10.0
-"""How long a process that init took may stay unreaped before its status is given up (1.9 s was seen)."""
 LEFTOVERS_AFTER_S = 1.0
 """Descendants that outlive the main process by less are only late, not left over."""
 LEFTOVERS_EVERY_S = 5.0
@@ -68,18 +55,13 @@ class Watcher:
     failed_launches: int = 0
 
     def __post_init__(self) -> None:
-        self.directory = RunDirectory(run_directory(self.ctx.state_dir, self.task_id, self.run.n))
+        self.seen = ObservedRun(self.ctx, self.run)
         self.wake = anyio.Event()
         self._stepping = anyio.Lock()
         self.over = False
-        self.launched: Launched | None = None
         self.stopper: Stopper | None = None
-        self._start: StartRecord | None = None
-        self._pidfd: int | None = None
-        self._missing_since: float | None = None
         self._exited_at: float | None = None
         self._next_look: float | None = None
-        self._seen: tuple[bool, ...] | None = None
 
     # -- when to look -----------------------------------------------------------------------------------
 
@@ -87,10 +69,7 @@ class Watcher:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""
         if self.to_launch or (self._next_look is not None and self.ctx.mono() >= self._next_look):
             return True
-        seen = (self._keeper_alive(), *(self.directory.has(name) for name in ("start", "began", "exit", "gone")))
-        changed = seen != self._seen
-        self._seen = seen
-        return changed or (not seen[0] and not self.over)
+        return self.seen.has_changed() or not (self.over or self.seen.keeper_alive())
 
     def next_look_in(self) -> float | None:
         """Give in how many seconds a step is due by the clock alone; None if by none."""
@@ -116,7 +95,7 @@ class Watcher:
             except TaskNotFound:
                 self._finish()
                 return
-        evidence = self._evidence()
+        evidence = self.seen.evidence()
         current = task.run == self.run.n and task.state in ACTIVE
         if not current:
             await self._linger(task, evidence)
@@ -130,7 +109,7 @@ class Watcher:
     async def _launch(self, task: Task) -> None:
         self.to_launch = False
         folder = task_directory(self.ctx.state_dir, task.id)
-        plan = WORKLOADS[task.kind].launch(task, self.directory.path)
+        plan = WORKLOADS[task.kind].launch(task, self.seen.path)
         limits = self.ctx.settings.limits
         spec: dict[str, Any] = {
             "run": self.run.id,
@@ -141,7 +120,7 @@ class Watcher:
                 **plan.env,
                 MARKER: self.run.id,
                 "CLAUDINE_TASK": task.id,
-                "CLAUDINE_PROGRESS": str(self.directory.path / "progress"),
+                "CLAUDINE_PROGRESS": str(self.seen.path / "progress"),
             },
             "stdin": None if plan.stdin is None else str(plan.stdin),
             "merge_streams": plan.merge_streams,
@@ -150,11 +129,10 @@ class Watcher:
             "oom_score_adj": limits.oom_score_adj,
         }
         try:
-            self.launched = launch(self.directory.path, spec, self.ctx.keeper, self.ctx.state_dir / "bell")
+            self.seen.launch(spec)
         except OSError as error:
             await self._cannot_start(task, f"its keeper could not be started: {error}")
             return
-        self.ctx.children[self.launched.process.pid] = self.launched.process
         self.ctx.trace("keeper-spawned")
 
     async def _follow(self, task: Task, evidence: Evidence) -> None:
@@ -163,26 +141,31 @@ class Watcher:
             await self._cannot_start(task, evidence.start_error or "its keeper gave no reason")
         elif verdict in {Verdict.SPAWN_FAILED, Verdict.NEVER_BEGAN}:
             await self._never_began(task)
-        elif verdict is Verdict.READY and self.launched is not None:
+        elif verdict is Verdict.READY and self.seen.launched is not None:
             if task.state is State.STARTING:
                 await self._running(task)
             self.ctx.trace("running-committed")
-            self.launched.go()
+            self.seen.launched.go()
             self.ctx.trace("go-sent")
         elif verdict is Verdict.RUNNING and task.state is State.STARTING:
             await self._running(task)
+        elif verdict is Verdict.RUNNING:
+            await self._look_at_the_clock(task)
         elif verdict is Verdict.UNSUPERVISED:
             await self._unsupervised(task)
+            await self._look_at_the_clock(task)
         elif verdict is Verdict.EXITED and evidence.exit is not None:
             await self._exited(task, evidence.exit)
         elif verdict is Verdict.VANISHED:
             await self._vanished(task, evidence)
 
     async def _running(self, task: Task) -> None:
-        start = self._start
+        start = self.seen.start
         now = self.ctx.wall()
         async with self.ctx.db.write() as tx:
-            await move(tx, task, Trigger.SPAWNED, announce.started(task, self.run, now), started_at=now, supervised=1)
+            await move(
+                tx, task, Trigger.SPAWNED, announce.started(task, self.run, now), started_at=now, supervised=1
+            )
             await update_run(
                 tx,
                 self.run,
@@ -196,9 +179,15 @@ class Watcher:
         self._finish()
 
     async def _never_began(self, task: Task) -> None:
-        if self.launched is not None and self.failed_launches + 1 >= MAX_LAUNCHES and task.state is State.STARTING:
-            log = self.directory.keeper_log() or "it left no message"
-            await self._cannot_start(task, f"its keeper died {MAX_LAUNCHES} times before the start; the last said: {log}")
+        if (
+            self.seen.launched is not None
+            and self.failed_launches + 1 >= MAX_LAUNCHES
+            and task.state is State.STARTING
+        ):
+            log = self.seen.directory.keeper_log() or "it left no message"
+            await self._cannot_start(
+                task, f"its keeper died {MAX_LAUNCHES} times before the start; the last said: {log}"
+            )
             return
         now = self.ctx.wall()
         why = "its process had not begun when its keeper or supervisor died"
@@ -217,10 +206,31 @@ class Watcher:
             await update_task(tx, task.id, supervised=0)
             await add_event(tx, announce.unsupervised(task, self.run, self.ctx.wall()))
 
+    async def _look_at_the_clock(self, task: Task) -> None:
+        """Say once that a run has passed its timeout; end it only if its submitter asked for that."""
+        limit: int | None = task.spec.get("timeout")
+        if limit is None or task.started_at is None or self.run.overdue_at is not None:
+            return
+        now = self.ctx.wall()
+        left = task.started_at + limit / 1000 - now
+        if left > 0:
+            sooner = self.next_look_in()
+            self.look_in(left if sooner is None else min(left, sooner))
+            return
+        event = announce.overdue(task, self.run, now, level=self.ctx.settings.monitoring.level)
+        async with self.ctx.db.write() as tx:
+            await update_run(tx, self.run, overdue_at=now)
+            await add_event(tx, event)
+            if task.spec.get("onTimeout") == "cancel":
+                origin = {"by": f"its timeout of {human_duration(limit / 1000)}", "policy": True}
+                await add_command(
+                    tx, Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
+                )
+        self.run = replace(self.run, overdue_at=now)
+
     async def _exited(self, task: Task, record: ExitRecord) -> None:
-        main = self._start.main if self._start is not None else None
-        record = with_memory_verdict(record, main)
-        judgement = WORKLOADS[task.kind].judge(record, self.directory.path, stop_reason=None)
+        record = with_memory_verdict(record, self.seen.main)
+        judgement = WORKLOADS[task.kind].judge(record, self.seen.path, stop_reason=None)
         self.ctx.trace("exit-seen")
         await self._end(task, Trigger.EXITED, judgement, record)
         self.ctx.trace("end-committed")
@@ -234,27 +244,12 @@ class Watcher:
             await self._end(task, Trigger.VANISHED, Judgement(Outcome.INTERRUPTED, reason), gone=True)
             self._finish()
             return
-        record = self._status_from_kernel()
+        record = self.seen.status_from_kernel()
         if record is None:
             self.look_in(STOP_EVERY_S)
             return
-        self.directory.write_exit(record)
+        self.seen.directory.write_exit(record)
         await self._exited(task, record)
-
-    def _status_from_kernel(self) -> ExitRecord | None:
-        """Give the exit status that waitpid or a pidfd knows, or the admission that nobody does; None: later."""
-        main = self._start.main if self._start is not None else None
-        now = self.ctx.wall()
-        if main is not None and main.pid in self.ctx.statuses:
-            return exit_record(self.ctx.statuses.pop(main.pid), "waitpid", now)
-        status = None if self._pidfd is None else wait_status(self._pidfd)
-        if status is not None:
-            return exit_record(status, "pidfd", now)
-        if self._missing_since is None:
-            self._missing_since = self.ctx.mono()
-        if self._pidfd is not None and self.ctx.mono() - self._missing_since < STATUS_WAIT_S:
-            return None
-        return ExitRecord("unknown", None, None, now)
 
     # -- stopping ---------------------------------------------------------------------------------------
 
@@ -266,8 +261,8 @@ class Watcher:
 
     async def _stop(self, task: Task, evidence: Evidence) -> None:
         self.to_launch = False
-        if self.launched is not None:
-            self.launched.withhold()
+        if self.seen.launched is not None:
+            self.seen.launched.withhold()
         verdict = recover(evidence)
         if verdict in {Verdict.NEVER_BEGAN, Verdict.SPAWN_FAILED}:
             trigger = Trigger.NEVER_BEGAN if verdict is Verdict.NEVER_BEGAN else Trigger.SPAWN_FAILED
@@ -280,23 +275,22 @@ class Watcher:
             await self._stopped(task, Trigger.VANISHED, evidence.exit)
             return
         stopper = self.begin_stop()
-        left = stopper.press(self.tree, self.ctx.mono())
+        left = stopper.press(self.seen.tree, self.ctx.mono())
         self.ctx.trace("signalled")
-        if left or (evidence.keeper_alive and not self.directory.has("gone")):
+        if left or (evidence.keeper_alive and not self.seen.directory.has("gone")):
             return
-        record = self.directory.exit() or self._status_from_kernel()
+        record = self.seen.directory.exit() or self.seen.status_from_kernel()
         if record is not None:
             await self._stopped(task, Trigger.GONE, record)
 
     async def _stopped(self, task: Task, trigger: Trigger, record: ExitRecord | None) -> None:
         """The tree is gone: note the outcome, and tell everyone who had asked for it."""
         judgement = Judgement(Outcome.CANCELLED, task.reason or "cancelled")
-        main = self._start.main if self._start is not None else None
         if record is not None and record.source != "unknown":
-            signalled = self.stopper is not None and self.stopper.reached(main)
+            signalled = self.stopper is not None and self.stopper.reached(self.seen.main)
             asked_at = await self._stop_asked_at()
             if record.at < asked_at and not signalled:
-                judgement = WORKLOADS[task.kind].judge(record, self.directory.path, stop_reason=None)
+                judgement = WORKLOADS[task.kind].judge(record, self.seen.path, stop_reason=None)
         await self._end(task, trigger, judgement, record, gone=True)
         self._finish()
 
@@ -354,7 +348,7 @@ class Watcher:
         processes: list[Process] = []
         if not evidence.gone and not other_boot:
             if self.stopper is not None:
-                self.stopper.press(self.tree, self.ctx.mono())
+                self.stopper.press(self.seen.tree, self.ctx.mono())
                 self.look_in(STOP_EVERY_S)
             else:
                 self.look_in(LEFTOVERS_EVERY_S)
@@ -364,7 +358,7 @@ class Watcher:
             if early > 0 and self.stopper is None:
                 self.look_in(early)
                 return
-            processes = self.tree()
+            processes = self.seen.tree()
         if processes or (evidence.keeper_alive and not evidence.gone and not other_boot):
             if same and processes and len(processes) != task.leftovers:
                 async with self.ctx.db.write() as tx:
@@ -381,48 +375,6 @@ class Watcher:
                 await self._answer_cancels(tx, None)
         self._finish()
 
-    # -- looking ----------------------------------------------------------------------------------------
-
-    def tree(self) -> list[Process]:
-        """Give the living processes of the run, parents first."""
-        start = self._start
-        if start is None:
-            return []
-        return tree(self.run.id, start.keeper, start.main)
-
-    def _keeper_alive(self) -> bool:
-        if self.launched is not None:
-            return self.launched.process.returncode is None
-        return self.directory.lock_is_held()
-
-    def _evidence(self) -> Evidence:
-        keeper_alive = self._keeper_alive()
-        if self._start is None:
-            self._start = self.directory.start()
-        main = self._main()
-        if main is not None and self._pidfd is None and not self.directory.has("exit"):
-            self._pidfd = open_pidfd(main)
-        return gather(self.directory, self._start, keeper_alive=keeper_alive)
-
-    def _main(self) -> Identity | None:
-        return None if self._start is None else self._start.main
-
-    def main_pid(self) -> int | None:
-        """Give the pid of the main process, None before there is one."""
-        main = self._main()
-        return None if main is None else main.pid
-
     def _finish(self) -> None:
         self.over = True
-        self.close()
-
-    def close(self) -> None:
-        """Let go of descriptors; the run itself is not touched."""
-        if self.launched is not None:
-            self.launched.withhold()
-        if self._pidfd is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._pidfd)
-            self._pidfd = None
-
-
+        self.seen.close()

@@ -1,0 +1,61 @@
+"""The command line as a client of the state directory: opened, kept supervised, and closed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from claudine_mcp.core.models import JSON
+from claudine_mcp.front.front import Front, open_front
+from claudine_mcp.front.overview import attend
+from claudine_mcp.front.supervision import keep_supervised
+
+T = TypeVar("T")
+
+
+def with_front(work: Callable[[Front], Awaitable[T]]) -> T:
+    """Open the state directory, do the work, close it.
+
+    Whatever a command is for, it starts a supervisor if there is work and none: this may be the only client
+    that has looked since the last one died.
+    """
+
+    async def opened() -> T:
+        async with open_front(os.environ, working_directory(), origin()) as front:
+            await attend(front)
+            return await work(front)
+
+    return anyio.run(opened)
+
+
+async def while_supervised(front: Front, work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that takes long, and start a supervisor whenever there is none meanwhile."""
+    results: list[T] = []
+    problems: list[Exception] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep_supervised, front.db, front.state_dir, front.env)
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
+            problems.append(error)
+        group.cancel_scope.cancel()
+    if problems:
+        raise problems[0]
+    return results[0]
+
+
+def working_directory() -> str:
+    """Give the working directory, as the shell knew it if it has been removed since."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - the text as it is
+    except OSError:
+        return os.environ.get("PWD") or "/"
+
+
+def origin() -> JSON:
+    """Say who asks, for the record."""
+    session = os.environ.get("CLAUDE_CODE_SESSION_ID")
+    return {"by": "the command line"} | ({"session": session} if session else {})

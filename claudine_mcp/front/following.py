@@ -1,0 +1,152 @@
+"""Following what goes on: the output of a task until it ends, and events for as long as anyone listens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.paths import run_directory
+from claudine_mcp.core.states import State
+from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.front.logs import cursor_run
+from claudine_mcp.front.tasklogs import LogLineView, begin_cursor, log_paths, task_logs
+from claudine_mcp.registry.bell import listen
+from claudine_mcp.registry.events import events_after, last_seq
+from claudine_mcp.registry.tasks import get_task, runs_of
+
+OUTPUT_EVERY_S = 0.2
+"""How often the sizes of two files are looked at: output rings no bell."""
+LAST_OUTPUT_S = 2.0
+"""How long after a task's end its last processes are given to print something."""
+LINES = 1000
+EVENTS = 200
+
+Write = Callable[[LogLineView], None]
+
+
+async def follow_output(
+    front: Front,
+    task_id: str,
+    write: Write,
+    *,
+    stream: str = "both",
+    raw: bool = False,
+    cursor: str | None = None,
+) -> Task:
+    """Give every line to `write` until the task has ended; give the task as it is then.
+
+    A task that is queued again is followed into its next run.
+
+    Args:
+        front: the client's side of the state directory.
+        task_id: whole.
+        write: is given each line once, in order within a stream.
+        stream: `stdout`, `stderr` or `both`.
+        raw: whether control characters are spelt out.
+        cursor: where to begin; None: with the first line of the run that is the last one now.
+
+    Raises:
+        TaskNotFound: it does not exist, or not any more.
+    """
+    ended_at: float | None = None
+    with listen(front.db.bell) as listener:
+        while True:
+            async with front.db.read() as tx:
+                task = await get_task(tx, task_id)
+                runs = await runs_of(tx, task_id)
+            over = is_over(front.state_dir, task, runs)
+            if task.state is State.ENDED and not over:
+                ended_at = time.monotonic() if ended_at is None else ended_at
+                over = time.monotonic() - ended_at >= LAST_OUTPUT_S
+            if cursor is not None and cursor_run(cursor) < task.run:
+                await _drain(front, task_id, cursor, write, raw=raw, stream=stream, final=True)
+                cursor = None
+            if cursor is None and task.run:
+                cursor = begin_cursor(task.run, stream)
+            if cursor is not None:
+                cursor = await _drain(front, task_id, cursor, write, raw=raw, stream=stream, final=over)
+            if over:
+                return task
+            paths = log_paths(front.state_dir, task_id, task.run)
+            seen, looked_at = sizes(paths), time.monotonic()
+            while sizes(paths) == seen and time.monotonic() - looked_at < LOOK_EVERY_S:
+                if await listener.wait(OUTPUT_EVERY_S):
+                    break
+
+
+def is_over(state_dir: Path, task: Task, runs: list[Run]) -> bool:
+    """Whether a task has ended and nothing that belongs to it will print any more, or only what it left behind."""
+    if task.state is not State.ENDED:
+        return False
+    if not runs or task.leftovers or runs[-1].gone_at is not None:
+        return True
+    return (run_directory(state_dir, task.id, runs[-1].n) / "gone").exists()
+
+
+async def _drain(
+    front: Front, task_id: str, cursor: str, write: Write, *, raw: bool, stream: str, final: bool
+) -> str:
+    """Write all that there is after the cursor; give the cursor after it."""
+    run = cursor_run(cursor)
+    while True:
+        page = await task_logs(
+            front, task_id, tail=LINES, run=run, stream=stream, cursor=cursor, raw=raw, final=final
+        )
+        for line in page.lines:
+            write(line)
+        cursor = page.next_cursor or cursor
+        if not page.more:
+            return cursor
+
+
+def sizes(paths: Mapping[str, Path]) -> list[int]:
+    """Give the length of each file, -1 for one that does not exist."""
+    found: list[int] = []
+    for path in paths.values():
+        try:
+            found.append(path.stat().st_size)
+        except OSError:
+            found.append(-1)
+    return found
+
+
+async def past_events(front: Front, after: int, *, min_severity: Severity, limit: int = EVENTS) -> list[Event]:
+    """Give events that came after the cursor, oldest first."""
+    async with front.db.read() as tx:
+        return await events_after(tx, after, limit=limit, min_severity=min_severity)
+
+
+async def newest_event(front: Front) -> int:
+    """Give the cursor that stands after everything that has happened."""
+    async with front.db.read() as tx:
+        return await last_seq(tx)
+
+
+async def follow_events(
+    front: Front, after: int, write: Callable[[Event], None], *, min_severity: Severity, look: Callable[[], bool]
+) -> int:
+    """Give every event after the cursor to `write`, for ever; give the cursor once `look` says that it is enough.
+
+    Args:
+        front: the client's side of the state directory.
+        after: the cursor. One that stands beyond everything is another registry's: then all is new.
+        write: is given each event once, in order.
+        min_severity: nothing less severe.
+        look: asked every `LOOK_EVERY_S` and after every event whether to stop.
+
+    Raises:
+        RegistryError: the registry is out of reach; what was given to `write` will not be given again.
+    """
+    cursor = after if after <= await newest_event(front) else 0
+    with listen(front.db.bell) as listener:
+        while True:
+            found = await past_events(front, cursor, min_severity=min_severity)
+            for event in found:
+                write(event)
+                cursor = event.seq
+            if look():
+                return cursor
+            if len(found) < EVENTS:
+                await listener.wait(LOOK_EVERY_S)

@@ -1,0 +1,124 @@
+"""What is going on: tasks by state, who runs, who waits and why, the supervisor, the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.core.models import Task
+from claudine_mcp.core.states import ACTIVE, State
+from claudine_mcp.front.front import Front
+from claudine_mcp.front.supervision import ensure_supervisor
+from claudine_mcp.front.system_views import Concurrency, Machine, Overview, QueuedTask, SupervisorView
+from claudine_mcp.front.views import QueueView, queue_view, row_of
+from claudine_mcp.host.lease import is_held
+from claudine_mcp.host.processes import is_alive
+from claudine_mcp.registry.leases import Holder, holder
+from claudine_mcp.registry.tasks import count_by_state, has_work, tasks_in, waiting_tasks
+
+MAX_ACTIVE, MAX_QUEUED = 50, 20
+"""Rows that are shown; the counts tell of the others. ListTasks has them all."""
+
+
+async def overview(front: Front) -> Overview:
+    """Look at everything once. Reads only."""
+    settings = (await front.settings()).settings
+    # The lease first: whoever found it taken by this very look has committed its work before.
+    held = await anyio.to_thread.run_sync(_is_supervised, front.state_dir, await _holder(front))
+    async with front.db.read() as tx:
+        counts = await count_by_state(tx)
+        active = await tasks_in(tx, sorted(ACTIVE), MAX_ACTIVE)
+        queued = await tasks_in(tx, [State.QUEUED], MAX_QUEUED)
+        waiting = await waiting_tasks(tx)
+        work = await has_work(tx)
+        last = await holder(tx)
+    places = {task.id: queue_view(task.id, waiting) for task in queued}
+    return Overview(
+        counts={str(state): count for state, count in counts.items()},
+        active=[row_of(task) for task in active],
+        queued=_queued(queued, places),
+        supervisor=SupervisorView(
+            alive=held,
+            unattended=work and not held,
+            epoch=last.epoch,
+            pid=_pid(last) if held else None,
+            beat_age_seconds=_beat_age_s(front.state_dir) if held else None,
+        ),
+        level=settings.monitoring.level,
+        concurrency=Concurrency(
+            active=sum(count for state, count in counts.items() if state in ACTIVE),
+            soft=settings.limits.soft_max_concurrent,
+            hard=settings.limits.hard_max_concurrent,
+        ),
+        machine=await anyio.to_thread.run_sync(machine, front.state_dir),
+        state_dir=str(front.state_dir),
+    )
+
+
+async def attend(front: Front) -> bool:
+    """Start a supervisor if there is work and none; give whether this did.
+
+    Raises:
+        SupervisorError: no process can be started.
+    """
+    async with front.db.read() as tx:
+        needed = await has_work(tx)
+    return needed and ensure_supervisor(front.state_dir, front.env)
+
+
+def _queued(tasks: Sequence[Task], places: dict[str, QueueView | None]) -> list[QueuedTask]:
+    return [
+        QueuedTask(task_id=task.id, name=task.name, priority=task.priority.name, queue=place)
+        for task in tasks
+        if (place := places[task.id]) is not None
+    ]
+
+
+async def _holder(front: Front) -> Holder:
+    async with front.db.read() as tx:
+        return await holder(tx)
+
+
+def _is_supervised(state_dir: Path, last: Holder) -> bool:
+    """Whether there is a supervisor, or one is starting.
+
+    The lock is tried only if the last one is dead: trying takes it for a moment, and a front that wants to
+    start a supervisor just then would believe that there is one.
+    """
+    return _pid(last) is not None or is_held(state_dir)
+
+
+def _pid(last: Holder) -> int | None:
+    """Give the pid of the last supervisor, None if it is dead or unknown here."""
+    if last.identity is None:
+        return None
+    identity = Identity.parse(last.identity)
+    return identity.pid if is_alive(identity) else None
+
+
+def _beat_age_s(state_dir: Path) -> float | None:
+    try:
+        return round(max(0.0, time.time() - (state_dir / "beat").stat().st_mtime), 1)
+    except OSError:
+        return None
+
+
+def machine(state_dir: Path) -> Machine:
+    """Measure the machine now."""
+    import psutil  # noqa: PLC0415 - start-up time
+
+    memory = psutil.virtual_memory()
+    return Machine(
+        memory_available_bytes=memory.available,
+        memory_total_bytes=memory.total,
+        swap_free_bytes=psutil.swap_memory().free,
+        load1=round(os.getloadavg()[0], 2),
+        cpus=os.cpu_count() or 1,
+        disk_free_bytes=shutil.disk_usage(state_dir).free,
+    )

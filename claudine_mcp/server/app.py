@@ -1,0 +1,110 @@
+"""The MCP server: tools, resources, and what they stand on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import CallToolResult, InputRequiredResult
+from pydantic import ValidationError
+
+import claudine_mcp
+from claudine_mcp.server import monitoring, reading, resources, tasks
+from claudine_mcp.server.session import Session
+
+INSTRUCTIONS = """\
+Background tasks that outlive this conversation. RunCommand starts one and answers at once; the task goes on \
+whatever becomes of this session. WaitForEvents waits for something to happen, TaskStatus tells the truth about \
+a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids may be shortened to a unique \
+beginning. Nothing is ended without being asked for.\
+"""
+
+
+class ClaudineServer(MCPServer[Session]):
+    """The SDK's server, with arguments checked more strictly."""
+
+    @property
+    def lowlevel(self) -> Server[Session]:
+        """The protocol-level server, which the process runs."""
+        return self._lowlevel_server
+
+    def close_parameters(self) -> None:
+        """Say in every tool's schema that it has no other parameters."""
+        for tool in self._tool_manager.list_tools():
+            tool.parameters["additionalProperties"] = False
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool. An argument that it does not have is an error, not ignored.
+
+        Raises:
+            ToolError: naming each argument that is wrong, and what would be right.
+        """
+        tool = self._tool_manager.get_tool(name)
+        if tool is not None:
+            known = list(tool.parameters.get("properties", {}))
+            for given in arguments:
+                if given not in known:
+                    guess = difflib.get_close_matches(given, known, n=1)
+                    hint = (
+                        f"Did you mean {guess[0]!r}?"
+                        if guess
+                        else f"There are: {', '.join(known) or 'none'}."
+                    )
+                    raise ToolError(f"{given}: {name} has no such parameter. {hint}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(explain(error.__cause__)) from error.__cause__
+            if isinstance(error.__cause__, ToolError):  # our own words, without the SDK's before them
+                raise error.__cause__ from error
+            raise
+
+
+def explain(error: ValidationError) -> str:
+    """Say which arguments were wrong, one a line."""
+    lines: list[str] = []
+    for problem in error.errors(include_url=False, include_context=False):
+        field = ".".join(
+            str(part) for part in problem["loc"] if not str(part).startswith(("function-", "list["))
+        )
+        given = repr(problem["input"])
+        lines.append(
+            f"{field}: {problem['msg']}" + ("" if problem["type"] == "missing" else f" (given: {given[:80]})")
+        )
+    return "\n".join(dict.fromkeys(lines))
+
+
+def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
+    """Build the server for a client with this environment and working directory."""
+    session = Session(env, cwd)
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Session]) -> AsyncGenerator[Session]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.stand_by)
+            yield session
+            group.cancel_scope.cancel()
+
+    server = ClaudineServer(
+        "claudine",
+        title="claudine: background tasks",
+        version=claudine_mcp.__version__,
+        instructions=INSTRUCTIONS,
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
+    for theme in (tasks, reading, monitoring):
+        theme.register(server)
+    resources.register(server, session)
+    server.close_parameters()
+    return server

@@ -1,0 +1,95 @@
+"""Tools about what happens, the machine, and the settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mcp.server import MCPServer
+from mcp_types import ToolAnnotations
+from pydantic import Field
+
+from claudine_mcp.front.system_views import Overview, Setting
+from claudine_mcp.front.views import EventView, TaskRow, View, event_view, row_of
+from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
+
+
+class Events(View):
+    """What happened while waiting."""
+
+    events: list[EventView]
+    cursor: int = Field(description="give it as `after` to go on from here without missing anything")
+    why: str = Field(description="why this was answered now")
+    tasks: list[TaskRow] | None = Field(default=None, description="the tasks that were asked about, as they are now")
+
+
+class SettingsInForce(View):
+    """Settings, each with its origin."""
+
+    settings: list[Setting]
+
+
+async def WaitForEvents(  # noqa: N802
+    ctx: Ctx,
+    after: Annotated[int | None, Field(description="cursor; default: what happens from now on")] = None,
+    taskIds: Annotated[list[str] | None, Field(description="only of these tasks")] = None,
+    types: Annotated[list[str] | None, Field(description='only of these types, like "task:ended"')] = None,
+    minSeverity: Literal["debug", "info", "notice", "warning", "error", "critical"] = "info",
+    until: Annotated[
+        Literal["event", "ended", "allEnded"],
+        Field(description="event: the first that fits; ended: one of taskIds has ended; allEnded: all have"),
+    ] = "event",
+    timeout: Annotated[
+        int | str | None, Field(description='milliseconds, or "10m"; default: for ever')
+    ] = None,
+) -> Events:
+    """Wait until something happens to tasks, and say what. Blocks, and reports progress while it does."""
+    from claudine_mcp.core.models import Severity  # noqa: PLC0415 - start-up time
+    from claudine_mcp.core.units import parse_duration_ms  # noqa: PLC0415
+    from claudine_mcp.front.waiting import Wanted, wait_for_events  # noqa: PLC0415
+
+    front = await front_of(ctx)
+    ids = [(await front.task(wanted)).id for wanted in taskIds or []]
+    limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
+
+    async def progress(seconds: float, what: str) -> None:
+        await ctx.report_progress(seconds, limit_s, what)
+
+    waited = await wait_for_events(
+        front, Wanted(after, ids, types or [], Severity(minSeverity), until), limit_s, progress
+    )
+    return Events(
+        events=[event_view(event) for event in waited.events],
+        cursor=waited.cursor,
+        why=waited.why,
+        tasks=[row_of(await front.task(task_id)) for task_id in ids] or None,
+    )
+
+
+async def SystemStatus(ctx: Ctx) -> Overview:  # noqa: N802
+    """The machine and the supervisor: memory, load, disk; what runs, what waits and why; the caps in force."""
+    from claudine_mcp.front.overview import overview  # noqa: PLC0415 - start-up time
+
+    return await overview(await front_of(ctx))
+
+
+async def ConfigureMonitoring(  # noqa: N802
+    ctx: Ctx,
+    level: Annotated[
+        Literal["passive", "active", "protective"] | None, Field(description="for all tasks")
+    ] = None,
+    reset: Annotated[bool, Field(description="take back what was changed here before")] = False,
+) -> SettingsInForce:
+    """The settings in force and where each comes from; with `level`: change it, until it is reset."""
+    from claudine_mcp.front.monitoring import configure, settings_in_force  # noqa: PLC0415 - start-up time
+
+    front = await front_of(ctx)
+    await configure(front, level, reset=reset, by_agent=True)
+    return SettingsInForce(settings=await settings_in_force(front))
+
+
+def register(server: MCPServer[Session]) -> None:
+    """Add these tools."""
+    looks = ToolAnnotations(read_only_hint=True)
+    changes = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True)
+    for tool, hints in ((WaitForEvents, looks), (SystemStatus, looks), (ConfigureMonitoring, changes)):
+        server.add_tool(told_to_the_model(tool), annotations=hints)

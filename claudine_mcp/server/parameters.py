@@ -1,0 +1,41 @@
+"""Parameters that several tools share, with the words that explain them to a model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TaskId = Annotated[str, Field(description="id of a task, or a unique beginning of it")]
+Reason = Annotated[str | None, Field(description="why; kept with the task")]
+Wait = Annotated[bool, Field(description="answer when the task has ended, instead of at once")]
+Name = Annotated[str | None, Field(description="what people know the task by; default: the command")]
+PriorityName = Annotated[
+    Literal["P0", "P1", "P2"] | None, Field(description="P0 goes first and may pass the soft cap; default P1")
+]
+NotBefore = Annotated[str | None, Field(description="RFC 3339 time before which it must not start")]
+Timeout = Annotated[
+    int | str | None,
+    Field(description='how long a run may take before you are told: milliseconds, or "30m"; it is not ended'),
+]
+OnTimeout = Annotated[
+    Literal["notify", "cancel"] | None,
+    Field(description="what happens when the timeout has passed; cancel ends the task. Default notify"),
+]
+Labels = Annotated[list[str] | None, Field(description="words to find it by")]
+Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
+
+
+class DependencyParameter(BaseModel):
+    """A task that must have ended first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    taskId: str  # noqa: N815 - the interface's spelling
+    on: Literal["success", "end"] = "success"
+
+
+DependsOn = Annotated[
+    list[str | DependencyParameter] | None,
+    Field(description="tasks that must have succeeded first: ids, or {taskId, on: success or end}"),
+]

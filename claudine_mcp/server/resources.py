@@ -1,0 +1,75 @@
+"""Tasks, their output and the machine, as resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+
+from claudine_mcp.core.errors import ClaudineError, TaskNotFound
+from claudine_mcp.server.session import Session
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+JSON_TYPE = "application/json"
+
+
+def _text(view: BaseModel) -> str:
+    return json.dumps(view.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1)
+
+
+def register(server: MCPServer[Session], session: Session) -> None:
+    """Add the resources and their templates."""
+
+    @server.resource("claudine://system", mime_type=JSON_TYPE)
+    async def system() -> str:  # pyright: ignore[reportUnusedFunction] - the server calls it
+        """The machine and the supervisor."""
+        from claudine_mcp.front.overview import overview  # noqa: PLC0415 - start-up time
+
+        with _told_to_the_host():
+            return _text(await overview(await session.front()))
+
+    @server.resource("claudine://tasks", mime_type=JSON_TYPE)
+    async def tasks() -> str:  # pyright: ignore[reportUnusedFunction]
+        """The latest tasks, newest first."""
+        from claudine_mcp.front.filters import TaskFilter  # noqa: PLC0415 - start-up time
+        from claudine_mcp.front.listing import list_tasks  # noqa: PLC0415
+        from claudine_mcp.front.views import row_of  # noqa: PLC0415
+
+        with _told_to_the_host():
+            found, _ = await list_tasks(await session.front(), TaskFilter())
+        rows = [row_of(task).model_dump(mode="json", by_alias=True) for task in found]
+        return json.dumps({"tasks": rows}, ensure_ascii=False, indent=1)
+
+    @server.resource("claudine://tasks/{id}", mime_type=JSON_TYPE)
+    async def task(id: str) -> str:  # noqa: A002 # pyright: ignore[reportUnusedFunction]
+        """One task whole."""
+        from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
+
+        with _told_to_the_host():
+            return _text(await task_view(await session.front(), id))
+
+    @server.resource("claudine://tasks/{id}/logs", mime_type="text/plain")
+    async def logs(id: str) -> str:  # noqa: A002 # pyright: ignore[reportUnusedFunction]
+        """The last lines that a task printed."""
+        from claudine_mcp.front.tasklogs import task_logs  # noqa: PLC0415 - start-up time
+
+        with _told_to_the_host():
+            page = await task_logs(await session.front(), id)
+        return "\n".join(line.text for line in page.lines)
+
+
+@contextmanager
+def _told_to_the_host() -> Generator[None]:
+    """Have what goes wrong reach the client in its own words."""
+    try:
+        yield
+    except TaskNotFound as error:
+        raise ResourceNotFoundError(str(error)) from error
+    except ClaudineError as error:
+        raise ResourceError(str(error)) from error

@@ -1,0 +1,58 @@
+"""The stdio server as a process: served until its client leaves or says so, and gone within milliseconds."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+from mcp.server.runner import serve_loop
+from mcp.server.stdio import stdio_server
+
+from claudine_mcp.server.app import ClaudineServer, build_server
+
+
+def main(arguments: list[str]) -> int:
+    """Serve one client on stdin and stdout. Does not return: the process ends with its client."""
+    parser = argparse.ArgumentParser(prog="claudine-mcp", description="An MCP server on stdin and stdout.")
+    parser.add_argument(
+        "--era",
+        choices=["auto", "legacy"],
+        default="auto",
+        help="legacy: offer only the protocol with a handshake (2025-11-25 and before)",
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
+    anyio.run(serve, build_server(os.environ, str(Path.cwd())), options.era)
+    return 0
+
+
+async def serve(server: ClaudineServer, era: str) -> None:
+    """Serve until end of input, SIGINT or SIGTERM; then end the process.
+
+    The SDK's reader is a thread that is blocked in `read`, which nothing can interrupt. So the serving is
+    cancelled, its cleanup runs, and the process leaves without waiting for that thread.
+    """
+    async with stdio_server() as (reader, writer):
+        with anyio.CancelScope() as serving:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_cancel_on_signal, serving)
+                low = server.lowlevel
+                if era == "legacy":
+                    async with low.lifespan(low) as state:
+                        await serve_loop(low, reader, writer, lifespan_state=state)
+                else:
+                    await low.run(reader, writer, low.create_initialization_options())
+                serving.cancel()
+        os._exit(0)
+
+
+async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async for _ in received:
+            serving.cancel()
+            return

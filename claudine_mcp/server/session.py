@@ -1,0 +1,97 @@
+"""One client's connection to the state directory, opened when it is first needed."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+
+from claudine_mcp.core.errors import ClaudineError
+
+if TYPE_CHECKING:
+    from claudine_mcp.front.front import Front
+
+log = logging.getLogger(__name__)
+
+STAND_BY_AFTER_S = 0.5
+"""The first answer comes before what it does not need."""
+AGAIN_AFTER_S = 5.0
+
+
+class Session:
+    """What tools work with.
+
+    Args:
+        env: the environment that the client gave this server.
+        cwd: the working directory that it gave it.
+    """
+
+    def __init__(self, env: Mapping[str, str], cwd: str) -> None:
+        self._env = env
+        self._cwd = cwd
+        self._front: Front | None = None
+        self._opened: AbstractAsyncContextManager[Front] | None = None
+        self._opening = anyio.Lock()
+
+    async def front(self) -> Front:
+        """Give the client's side of the state directory.
+
+        Raises:
+            ClaudineError: the state directory or the registry cannot be used.
+        """
+        if self._front is None:
+            async with self._opening:
+                if self._front is None:
+                    from claudine_mcp.front.front import open_front  # noqa: PLC0415 - start-up time
+
+                    # Never closed: the process ends with its client, and SQLite survives that.
+                    self._opened = open_front(self._env, self._cwd, self._origin())
+                    self._front = await self._opened.__aenter__()
+        return self._front
+
+    def _origin(self) -> dict[str, Any]:
+        session = self._env.get("CLAUDE_CODE_SESSION_ID")
+        project = self._env.get("CLAUDE_PROJECT_DIR") or self._cwd
+        by = "a Claude Code session" if session else "an MCP client"
+        return {"by": by, "project": project} | ({"session": session} if session else {})
+
+    async def stand_by(self) -> None:
+        """Start a supervisor whenever there is work and none, for as long as this client lives."""
+        await anyio.sleep(STAND_BY_AFTER_S)
+        while True:
+            try:
+                from claudine_mcp.front.supervision import keep_supervised  # noqa: PLC0415 - start-up time
+
+                front = await self.front()
+                await keep_supervised(front.db, front.state_dir, self._env)
+            except (ClaudineError, OSError) as error:
+                log.warning("%s", error)
+                await anyio.sleep(AGAIN_AFTER_S)
+
+
+Ctx = Context[Session, Any]
+
+
+async def front_of(ctx: Ctx) -> Front:
+    """Give the front of the client that a request came from."""
+    session: Session = ctx.request_context.lifespan_context
+    return await session.front()
+
+
+def told_to_the_model(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Have what a tool raises reach the model in its own words."""
+
+    @functools.wraps(function)
+    async def told(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await function(*args, **kwargs)
+        except ClaudineError as error:
+            raise ToolError(str(error)) from error
+
+    return told

@@ -1,0 +1,113 @@
+"""What can be seen of a run: its directory, its processes, and what the kernel still knows of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from claudine_mcp.core.evidence import Evidence, ExitRecord
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.core.models import Run
+from claudine_mcp.core.paths import run_directory
+from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
+from claudine_mcp.host.exitstatus import wait_status
+from claudine_mcp.host.processes import Process, tree
+from claudine_mcp.host.signals import open_pidfd
+from claudine_mcp.supervisor.context import Context
+
+STATUS_WAIT_S = 10.0
+"""How long a process that init took may stay unreaped before its status is given up (1.9 s was seen)."""
+
+RECORDS = ("start", "began", "exit", "gone")
+
+
+class ObservedRun:
+    """One run, looked at. Nothing here changes the registry.
+
+    Attributes:
+        directory: where its keeper writes.
+        start: what the keeper said before the start, None until then.
+        launched: the keeper, if this process started it.
+    """
+
+    def __init__(self, ctx: Context, run: Run) -> None:
+        self.run = run
+        self.directory = RunDirectory(run_directory(ctx.state_dir, run.task_id, run.n))
+        self.start: StartRecord | None = None
+        self.launched: Launched | None = None
+        self._ctx = ctx
+        self._pidfd: int | None = None
+        self._missing_since: float | None = None
+        self._seen: tuple[bool, ...] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    @property
+    def main(self) -> Identity | None:
+        """The task's first process, None before there is one."""
+        return None if self.start is None else self.start.main
+
+    def launch(self, spec: dict[str, Any]) -> None:
+        """Start a keeper for this run.
+
+        Raises:
+            OSError: the run directory cannot be written, or no process can be started.
+        """
+        self.launched = launch(self.path, spec, self._ctx.keeper, self._ctx.state_dir / "bell")
+        self._ctx.children[self.launched.process.pid] = self.launched.process
+
+    def has_changed(self) -> bool:
+        """Whether there is other evidence than at the last call. Costs a few system calls."""
+        seen = (self.keeper_alive(), *(self.directory.has(name) for name in RECORDS))
+        changed = seen != self._seen
+        self._seen = seen
+        return changed
+
+    def keeper_alive(self) -> bool:
+        """Whether the run has a keeper. Of one that this process started, until it is reaped."""
+        if self.launched is not None:
+            return self.launched.process.returncode is None
+        return self.directory.lock_is_held()
+
+    def evidence(self) -> Evidence:
+        """Collect what there is to be seen now."""
+        keeper_alive = self.keeper_alive()
+        if self.start is None:
+            self.start = self.directory.start()
+        main = self.main
+        if main is not None and self._pidfd is None and not self.directory.has("exit"):
+            self._pidfd = open_pidfd(main)
+        return gather(self.directory, self.start, keeper_alive=keeper_alive)
+
+    def tree(self) -> list[Process]:
+        """Give the living processes of the run, parents first."""
+        return [] if self.start is None else tree(self.run.id, self.start.keeper, self.start.main)
+
+    def status_from_kernel(self) -> ExitRecord | None:
+        """Give the exit status that waitpid or a pidfd knows, or the admission that nobody does; None: later."""
+        now = self._ctx.wall()
+        main = self.main
+        if main is not None and main.pid in self._ctx.statuses:
+            return exit_record(self._ctx.statuses.pop(main.pid), "waitpid", now)
+        status = None if self._pidfd is None else wait_status(self._pidfd)
+        if status is not None:
+            return exit_record(status, "pidfd", now)
+        if self._missing_since is None:
+            self._missing_since = self._ctx.mono()
+        if self._pidfd is not None and self._ctx.mono() - self._missing_since < STATUS_WAIT_S:
+            return None
+        return ExitRecord("unknown", None, None, now)
+
+    def close(self) -> None:
+        """Let go of descriptors; the run itself is not touched."""
+        if self.launched is not None:
+            self.launched.withhold()
+        if self._pidfd is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._pidfd)
+            self._pidfd = None

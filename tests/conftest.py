@@ -1,0 +1,3 @@
+"""Plugins of this suite."""
+
+pytest_plugins = ["external", "support"]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claudine_mcp.core.admission import Caps, Decisions, Waiting, decide, describe_hold, order
+from claudine_mcp.core.models import Dependency, Priority
+from claudine_mcp.core.states import Outcome
+
+NOW = 1000.0
+P0, P1, P2 = Priority
+WIDE = Caps(10, 50)
+
+
+def waits(
+    task_id: str,
+    priority: Priority = P1,
+    *,
+    queued_at: float = 0.0,
+    not_before: float | None = None,
+    on: tuple[Dependency, ...] = (),
+) -> Waiting:
+    return Waiting(task_id, int(task_id), priority, queued_at, not_before, on)
+
+
+def decided(
+    *waiting: Waiting, active: int = 0, caps: Caps = WIDE, outcomes: dict[str, Outcome | None] | None = None
+) -> Decisions:
+    return decide(waiting, active, caps, outcomes or {}, NOW)
+
+
+caps_of_any_size = st.tuples(st.integers(1, 8), st.integers(0, 8)).map(lambda pair: Caps(pair[0], sum(pair)))
+outcomes_of_any_kind = st.dictionaries(
+    st.sampled_from([f"d{n}" for n in range(4)]), st.none() | st.sampled_from(Outcome)
+)
+dependencies = st.lists(
+    st.builds(Dependency, st.sampled_from([f"d{n}" for n in range(4)]), st.sampled_from(["success", "end"])),
+    max_size=3,
+).map(tuple)
+
+
+@st.composite
+def queues(draw: st.DrawFn) -> list[Waiting]:
+    count = draw(st.integers(0, 12))
+    return draw(
+        st.permutations(
+            [
+                Waiting(
+                    str(number),
+                    number,
+                    draw(st.sampled_from(Priority)),
+                    draw(st.sampled_from([0.0, 1.0, 2.0])),
+                    draw(st.none() | st.sampled_from([NOW - 1, NOW, NOW + 1, NOW + 9])),
+                    draw(dependencies),
+                )
+                for number in range(count)
+            ]
+        )
+    )
+
+
+situations = {
+    "waiting": queues(),
+    "active": st.integers(0, 20),
+    "caps": caps_of_any_size,
+    "outcomes": outcomes_of_any_kind,
+}
+
+
+@given(**situations)
+def test_every_queued_task_is_admitted_held_or_skipped(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    result = decide(waiting, active, caps, outcomes, NOW)
+    answers = [*result.admit, *result.hold, *result.skip]
+    assert sorted(answers) == sorted(task.id for task in waiting)
+
+
+@given(**situations)
+def test_the_hard_cap_is_never_passed_and_the_soft_cap_only_by_p0(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    result = decide(waiting, active, caps, outcomes, NOW)
+    assert active + len(result.admit) <= max(active, caps.hard)
+    by_id = {task.id: task for task in waiting}
+    for number, task_id in enumerate(result.admit):
+        assert active + number < caps.soft or by_id[task_id].priority is P0
+    passed = bool(result.admit) and active + len(result.admit) > caps.soft
+    assert result.over_soft == passed
+
+
+@given(**situations)
+def test_tasks_start_in_the_order_of_priority_then_waiting_then_arrival(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    result = decide(waiting, active, caps, outcomes, NOW)
+    by_id = {task.id: task for task in waiting}
+    assert result.admit == sorted(result.admit, key=lambda task_id: order(by_id[task_id]))
+    # Nobody is held by a cap while someone who comes later starts.
+    capped = [by_id[i] for i, hold in result.hold.items() if hold["rule"] in {"softCap", "hardCap"}]
+    for task_id in result.admit:
+        assert all(order(by_id[task_id]) < order(held) for held in capped)
+
+
+@given(**situations)
+def test_no_slot_stays_free_while_someone_is_held_by_a_cap(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    result = decide(waiting, active, caps, outcomes, NOW)
+    total = active + len(result.admit)
+    for hold in result.hold.values():
+        if hold["rule"] == "hardCap":
+            assert total >= caps.hard
+        elif hold["rule"] == "softCap":
+            assert caps.soft <= total < caps.hard
+
+
+@given(**situations)
+def test_the_order_in_which_the_queue_is_given_does_not_matter(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    assert decide(waiting, active, caps, outcomes, NOW) == decide(waiting[::-1], active, caps, outcomes, NOW)
+
+
+@given(**situations)
+def test_a_hold_can_be_stored_and_said_in_words(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    for hold in decide(waiting, active, caps, outcomes, NOW).hold.values():
+        assert json.loads(json.dumps(hold)) == hold
+        assert describe_hold(hold)
+
+
+@given(**situations)
+def test_the_next_look_is_at_the_first_time_that_comes_due(
+    waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
+) -> None:
+    result = decide(waiting, active, caps, outcomes, NOW)
+    times = [hold["until"] for hold in result.hold.values() if hold["rule"] == "notBefore"]
+    assert result.look_again_at == min(times, default=None)
+    assert all(time > NOW for time in times)
+
+
+def test_a_higher_priority_starts_first_whatever_it_waited() -> None:
+    result = decided(
+        waits("1", P2, queued_at=1), waits("2", P1, queued_at=2), waits("3", P0, queued_at=3), caps=Caps(2, 2)
+    )
+    assert result.admit == ["3", "2"]
+    assert result.hold == {"1": {"rule": "hardCap", "cap": 2}}
+
+
+def test_a_p0_passes_the_soft_cap_and_a_p1_does_not() -> None:
+    result = decided(waits("1", P1), waits("2", P0), active=1, caps=Caps(1, 5))
+    assert result.admit == ["2"]
+    assert result.over_soft
+    assert result.hold == {"1": {"rule": "softCap", "cap": 1}}
+
+
+def test_notbefore_holds_until_its_time() -> None:
+    later = waits("1", not_before=NOW + 60)
+    assert decided(later).hold == {"1": {"rule": "notBefore", "until": NOW + 60}}
+    assert decided(later).look_again_at == NOW + 60
+    assert decide([later], 0, WIDE, {}, NOW + 60).admit == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("on", "outcome", "result"),
+    [
+        ("success", None, "hold"),
+        ("end", None, "hold"),
+        ("success", Outcome.SUCCEEDED, "admit"),
+        *(("success", outcome, "skip") for outcome in Outcome if outcome is not Outcome.SUCCEEDED),
+        *(("end", outcome, "admit") for outcome in Outcome),
+    ],
+)
+def test_a_dependency_decides_like_this(on: str, outcome: Outcome | None, result: str) -> None:
+    task = waits("2", on=(Dependency("1", on),))
+    found = decided(task, outcomes={"1": outcome})
+    assert (found.hold, found.admit, found.skip) == (
+        {"2": {"rule": "dependency", "taskIds": ["1"]}} if result == "hold" else {},
+        ["2"] if result == "admit" else [],
+        {"2": f"task 1, which it depends on, ended as {outcome}"} if result == "skip" else {},
+    )
+
+
+def test_a_dependency_that_was_removed_skips_the_task() -> None:
+    result = decided(waits("2", on=(Dependency("1", "end"),)))
+    assert "was removed" in result.skip["2"]
+
+
+def test_one_failed_dependency_is_enough_while_others_still_run() -> None:
+    task = waits("3", on=(Dependency("1"), Dependency("2")))
+    assert "3" in decided(task, outcomes={"1": None, "2": Outcome.FAILED}).skip
+
+
+def test_a_held_task_takes_no_slot_from_those_behind_it() -> None:
+    first = replace(waits("1", P0), not_before=NOW + 5)
+    assert decided(first, waits("2"), caps=Caps(1, 1)).admit == ["2"]

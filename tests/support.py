@@ -1,0 +1,352 @@
+"""What tests of real processes share: a state directory of their own, waiting, and leaving nothing behind.
+
+A pytest plugin, loaded in ``conftest.py``. Every state directory lies below one folder of the session, whose
+path is therefore in the command line or the environment of all that is started for it: by that, and by the
+identities that the registry holds, `stop_supervisor` ends it and `processes_of` proves that nothing is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import psutil
+import pytest
+
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.core.models import Event, Task
+from claudine_mcp.core.paths import run_directory
+from claudine_mcp.core.states import State
+from claudine_mcp.front.front import Front, open_front
+from claudine_mcp.front.supervision import keep_supervised
+from claudine_mcp.host.processes import is_alive
+from claudine_mcp.host.signals import send
+from claudine_mcp.registry.events import events_after
+
+T = TypeVar("T")
+
+WAIT_S = 30.0
+"""Far more than anything takes: it ends a test that would hang, and is no measure of speed."""
+
+POLL_S = 0.01
+QUICK = {
+    "supervisor": {"idleExit": "3s"},
+    "limits": {"killGrace": "300ms"},
+    "monitoring": {"sampleInterval": "200ms"},
+}
+
+
+async def wait_for(
+    condition: Callable[[], T | Awaitable[T]], timeout_s: float = WAIT_S, what: str | None = None
+) -> T:
+    """Ask again and again until the answer is true; give it.
+
+    Raises:
+        AssertionError: it was not by the deadline; says what was waited for and the last answer.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = condition()
+        answer: Any = await found if inspect.isawaitable(found) else found
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(
+                f"not within {timeout_s:g} s: {what or _source(condition)}; last: {answer!r}"
+            )
+        await anyio.sleep(POLL_S)
+
+
+def wait_until(condition: Callable[[], T], timeout_s: float = WAIT_S, what: str | None = None) -> T:
+    """Like `wait_for`, for code that is not async."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(
+                f"not within {timeout_s:g} s: {what or _source(condition)}; last: {answer!r}"
+            )
+        time.sleep(POLL_S)
+    return answer
+
+
+def _source(condition: Callable[[], object]) -> str:
+    try:
+        return inspect.getsource(condition).strip()
+    except (OSError, TypeError):
+        return repr(condition)
+
+
+# -- what is alive ------------------------------------------------------------------------------------------
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Give the living processes whose command line or environment names `folder`: pid to description."""
+    needle = str(folder)
+    found: dict[int, str] = {}
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+                continue
+            line = process.cmdline()
+            if any(needle in text for text in (*line, *process.environ().values())):
+                found[process.pid] = f"{process.pid} (parent {process.ppid()}): {' '.join(line) or '?'}"
+    return found
+
+
+def supervisors_of(state_dir: Path) -> list[int]:
+    """Give the pids of the living supervisors of a state directory, however far they have got."""
+    found: list[int] = []
+    for pid in processes_of(state_dir):
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.environ().get("CLAUDINE_HOME") == str(state_dir) and any(
+                "--lease-fd" in text for text in process.cmdline()
+            ):
+                found.append(pid)
+    return found
+
+
+def holder_of(state_dir: Path) -> Identity | None:
+    """Give the last supervisor that took the lease, None before the first, or without a usable registry."""
+    rows = query(state_dir, "SELECT holder FROM lease")
+    return Identity.parse(rows[0][0]) if rows and rows[0][0] else None
+
+
+def query(state_dir: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Read the registry directly; nothing if it cannot be read."""
+    path = state_dir / "registry.db"
+    if not path.is_file():
+        return []
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(path, timeout=10)) as connection,
+    ):
+        return connection.execute(sql, parameters).fetchall()
+    return []
+
+
+def kill(pid: int) -> None:
+    """End a process at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process; a zombie is dead."""
+    try:
+        return psutil.Process(pid).status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def stop_supervisor(state_dir: Path) -> None:
+    """End the supervisor of a state directory, its keepers and every process of its tasks; wait until they are gone."""
+
+    def press() -> bool:
+        # The supervisor first: it would start the next task in place of one that ends.
+        holder = holder_of(state_dir)
+        left = set(supervisors_of(state_dir))
+        if holder is not None and is_alive(holder):
+            send(holder, signal.SIGKILL)
+            left.add(holder.pid)
+        for pid in left:
+            kill(pid)
+        if left:
+            return False
+        tasks = set(processes_of(state_dir / "tasks"))
+        for pid in list(tasks):
+            with contextlib.suppress(psutil.Error):
+                tasks.update(
+                    child.pid for child in psutil.Process(pid).children(recursive=True) if alive(child.pid)
+                )
+        for pid in tasks - {os.getpid()}:
+            kill(pid)
+        return not tasks
+
+    wait_until(press, what=f"everything of {state_dir} has ended")
+
+
+# -- a state directory --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Home:
+    """A state directory with its settings, and a folder for tasks to work in.
+
+    Attributes:
+        folder: holds all of it.
+        state_dir: CLAUDINE_HOME.
+        work: the working directory of fronts and tasks.
+        env: what a client of this directory has in its environment.
+    """
+
+    folder: Path
+    state_dir: Path
+    work: Path
+    env: dict[str, str] = field(default_factory=dict[str, str])
+
+    def configure(self, **sections: dict[str, Any]) -> None:
+        """Write the user's file: the quick settings of tests, with these instead of theirs."""
+        values = {name: {**QUICK.get(name, {}), **sections.get(name, {})} for name in {**QUICK, **sections}}
+        Path(self.env["CLAUDINE_CONFIG"]).write_text(json.dumps(values), encoding="utf-8")
+
+    @asynccontextmanager
+    async def front(self, by: str = "a test", *, keep: bool = False) -> AsyncGenerator[Front]:
+        """Open a front; with `keep`, it sees to it that there is a supervisor, as a server does."""
+        async with (
+            open_front(self.env, str(self.work), {"by": by}) as front,
+            anyio.create_task_group() as group,
+        ):
+            if keep:
+                group.start_soon(keep_supervised, front.db, self.state_dir, self.env)
+            yield front
+            group.cancel_scope.cancel()
+
+    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Read the registry directly."""
+        return query(self.state_dir, sql, *parameters)
+
+    def epoch(self) -> int:
+        """Give how often the lease was taken."""
+        return self.query("SELECT epoch FROM lease")[0][0]
+
+    async def supervisor(self) -> Identity:
+        """Wait until a supervisor holds the lease; give who it is."""
+
+        def living() -> Identity | None:
+            holder = holder_of(self.state_dir)
+            return holder if holder is not None and is_alive(holder) else None
+
+        found = await wait_for(living, what="a supervisor")
+        assert found is not None
+        return found
+
+    async def kill_supervisor(self) -> None:
+        """End the supervisor with SIGKILL, and wait until it is gone."""
+        identity = await self.supervisor()
+        assert send(identity, signal.SIGKILL)
+        await wait_for(lambda: not is_alive(identity))
+
+    def run_path(self, task: Task | str, n: int = 1) -> Path:
+        """Give a run directory."""
+        return run_directory(self.state_dir, task if isinstance(task, str) else task.id, n)
+
+    def output(self, task: Task | str, stream: str = "stdout", n: int = 1) -> str:
+        """Give what a run has written."""
+        return (self.run_path(task, n) / f"{stream}.log").read_text(encoding="utf-8")
+
+    def record(self, task: Task | str, name: str, n: int = 1) -> dict[str, Any]:
+        """Give a record of a run's keeper, as soon as it is there."""
+        path = self.run_path(task, n) / name
+        wait_until(path.exists, what=f"{path}")
+        return json.loads(path.read_bytes())
+
+    def keeper_pid(self, task: Task | str, n: int = 1) -> int:
+        """Give the pid of a run's keeper."""
+        return self.record(task, "start", n)["keeper"]["pid"]
+
+    def main_pid(self, task: Task | str, n: int = 1) -> int:
+        """Give the pid of a run's first process."""
+        return self.record(task, "start", n)["main"]["pid"]
+
+    def lines(self, name: str) -> list[str]:
+        """Give the lines of a file that tasks write in their working directory."""
+        path = self.work / name
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def log(self) -> str:
+        """Give the supervisors' log."""
+        path = self.state_dir / "supervisor.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+async def ended(front: Front, task: Task | str, timeout_s: float = WAIT_S) -> Task:
+    """Wait until a task has ended; give it."""
+    return await in_state(front, task, State.ENDED, timeout_s=timeout_s)
+
+
+async def in_state(front: Front, task: Task | str, *states: State, timeout_s: float = WAIT_S) -> Task:
+    """Wait until a task is in one of these states; give it."""
+    task_id = task if isinstance(task, str) else task.id
+
+    async def there() -> Task | None:
+        found = await front.task(task_id)
+        return found if found.state in states else None
+
+    found = await wait_for(there, timeout_s, what=f"task {task_id} is {' or '.join(states)}")
+    assert found is not None
+    return found
+
+
+async def events_of(front: Front, task: Task | str | None = None, *types: str) -> list[Event]:
+    """Give the events of a task so far, oldest first; of these types only, if any are named."""
+    ids = () if task is None else (task if isinstance(task, str) else task.id,)
+    async with front.db.read() as tx:
+        return await events_after(tx, 0, limit=10_000, task_ids=ids, types=types)
+
+
+@functools.cache
+def session_folder() -> Path:
+    """Give the folder of this session that holds all state directories."""
+    return Path(tempfile.mkdtemp(prefix="claudine-tests-")).resolve()
+
+
+def new_home(folder: Path) -> Home:
+    """Make a state directory with quick settings below `folder`."""
+    work = folder / "work"
+    work.mkdir()
+    made = Home(folder, folder / "state", work)
+    made.env |= {
+        name: value for name, value in os.environ.items() if not name.startswith(("CLAUDINE", "CLAUDE"))
+    }
+    made.env |= {"CLAUDINE_HOME": str(made.state_dir), "CLAUDINE_CONFIG": str(folder / "config.json")}
+    made.configure()
+    return made
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A state directory of the test's own; whatever runs in it is ended afterwards, and nothing may be left."""
+    folder = Path(tempfile.mkdtemp(dir=session_folder()))
+    made = new_home(folder)
+    try:
+        yield made
+    finally:
+        stop_supervisor(made.state_dir)
+        left = processes_of(folder)
+        for pid in left:
+            kill(pid)
+        shutil.rmtree(folder)
+        assert not left, f"processes were left running: {left}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """After all tests: no process names the session's folder, and no state directory is there."""
+    yield
+    if not session_folder.cache_info().currsize:
+        return
+    folder = session_folder()
+    left = processes_of(folder)
+    for pid in left:
+        kill(pid)
+    files = [str(path.relative_to(folder)) for path in folder.iterdir()]
+    shutil.rmtree(folder)
+    assert not left, f"processes were left running: {left}"
+    assert not files, f"state directories were left: {files}"

@@ -174,6 +174,8 @@ def _npm_install(npm: str, program: NpmProgram, folder: Path, lock: int) -> None
         done = subprocess.run(
             argv,
             cwd=folder,
+            # Some networks have a certificate authority of their own, which Node does not look for unasked.
+            env={"NODE_USE_SYSTEM_CA": "1", **os.environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

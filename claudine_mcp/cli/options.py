@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from claudine_mcp.cli.words import since
-from claudine_mcp.front.listing import TaskFilter, filter_of
+from claudine_mcp.front.filters import TaskFilter, filter_of
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, in the field names of the tools.")]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task's id, or the beginning of it.")]

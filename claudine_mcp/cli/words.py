@@ -23,7 +23,30 @@ _TOOL = re.compile(r"\b(" + "|".join(_COMMAND_OF) + r")\b")
 _CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
 _ARGUMENTS = {"command": "CMD", "taskId": "ID", "taskIds": "ID"}
 _OPTIONS = frozenset(
-    ["cwd", "name", "priority", "env", "dependsOn", "notBefore", "timeout", "onTimeout", "labels", "stream", "run", "tail", "cursor", "limit", "since", "state", "outcome", "kind", "label", "text", "until", "minSeverity"]
+    [
+        "cwd",
+        "name",
+        "priority",
+        "env",
+        "dependsOn",
+        "notBefore",
+        "timeout",
+        "onTimeout",
+        "labels",
+        "stream",
+        "run",
+        "tail",
+        "cursor",
+        "limit",
+        "since",
+        "state",
+        "outcome",
+        "kind",
+        "label",
+        "text",
+        "until",
+        "minSeverity",
+    ]
 )
 _SINGULAR = {"labels": "label"}
 

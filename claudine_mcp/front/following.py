@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from claudine_mcp.core.errors import RegistryError
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
@@ -112,10 +115,22 @@ def sizes(paths: Mapping[str, Path]) -> list[int]:
     return found
 
 
-async def past_events(front: Front, after: int, *, min_severity: Severity, limit: int = EVENTS) -> list[Event]:
-    """Give events that came after the cursor, oldest first."""
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events that came after a cursor, oldest first, and the cursor after them."""
+
+    events: list[Event]
+    cursor: int
+    more: bool
+
+
+async def events_page(front: Front, after: int, *, min_severity: Severity) -> EventPage:
+    """Give the next events after the cursor."""
     async with front.db.read() as tx:
-        return await events_after(tx, after, limit=limit, min_severity=min_severity)
+        end = await last_seq(tx)
+        found = await events_after(tx, after, limit=EVENTS, min_severity=min_severity)
+    more = len(found) == EVENTS
+    return EventPage(found, found[-1].seq if more else max(after, end), more)
 
 
 async def newest_event(front: Front) -> int:
@@ -125,28 +140,43 @@ async def newest_event(front: Front) -> int:
 
 
 async def follow_events(
-    front: Front, after: int, write: Callable[[Event], None], *, min_severity: Severity, look: Callable[[], bool]
-) -> int:
-    """Give every event after the cursor to `write`, for ever; give the cursor once `look` says that it is enough.
+    front: Front,
+    after: int,
+    write: Callable[[Event], None],
+    *,
+    min_severity: Severity,
+    enough: Callable[[], bool],
+) -> None:
+    """Give every event after the cursor to `write` until it is enough.
 
     Args:
         front: the client's side of the state directory.
         after: the cursor. One that stands beyond everything is another registry's: then all is new.
         write: is given each event once, in order.
         min_severity: nothing less severe.
-        look: asked every `LOOK_EVERY_S` and after every event whether to stop.
+        enough: asked every `LOOK_EVERY_S`, and after every page.
 
     Raises:
-        RegistryError: the registry is out of reach; what was given to `write` will not be given again.
+        RegistryError: the registry is out of reach, or is not the one any more that was opened.
     """
+    opened = front.db.path.stat()
     cursor = after if after <= await newest_event(front) else 0
     with listen(front.db.bell) as listener:
         while True:
-            found = await past_events(front, cursor, min_severity=min_severity)
-            for event in found:
+            page = await events_page(front, cursor, min_severity=min_severity)
+            for event in page.events:
                 write(event)
-                cursor = event.seq
-            if look():
-                return cursor
-            if len(found) < EVENTS:
+            cursor = page.cursor
+            if enough():
+                return
+            if not page.more:
                 await listener.wait(LOOK_EVERY_S)
+            if not _is_still(front.db.path, opened):
+                raise RegistryError(f"{front.db.path}: it was removed or replaced")
+
+
+def _is_still(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), opened)
+    except OSError:
+        return False

@@ -76,7 +76,9 @@ class LinuxReader:
         head, _, tail = text.rpartition(b")")
         fields = tail.split()
         name = head.partition(b"(")[2].decode("utf-8", "replace")
-        return Process(pid, int(fields[1]), int(fields[19]), fields[0] in b"ZX", name, int(fields[3]))
+        # A main thread that has left before its siblings is shown as a zombie, too.
+        zombie = fields[0] in b"ZX" and int(fields[17]) <= 1
+        return Process(pid, int(fields[1]), int(fields[19]), zombie, name, int(fields[3]))
 
     def marker(self, pid: int) -> str | None:
         """See `ProcessReader`."""
@@ -114,7 +116,8 @@ class PsutilReader:
                     pid,
                     process.ppid(),
                     self._start(process.create_time()),
-                    process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD},
+                    process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+                    and process.num_threads() <= 1,
                     process.name(),
                     os.getsid(pid),
                 )

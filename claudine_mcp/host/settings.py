@@ -15,6 +15,7 @@ from claudine_mcp.core.config import (
     Layer,
     ProjectDefaults,
     Resolved,
+    adjustment,
     project_layer,
     resolve,
 )
@@ -77,7 +78,7 @@ def load_settings(
     Args:
         env: the environment that names the file.
         command_line: settings given there, as parsed JSON.
-        overrides: what ConfigureMonitoring changed, as parsed JSON.
+        overrides: what ConfigureMonitoring changed, by dotted key.
 
     Raises:
         ConfigError: the file cannot be read, is named and not there, or a setting is wrong.
@@ -86,7 +87,7 @@ def load_settings(
     if command_line:
         layers.append(Layer(COMMAND_LINE_ORIGIN, command_line))
     if overrides:
-        layers.append(Layer(RUNTIME_ORIGIN, overrides))
+        layers.append(Layer(RUNTIME_ORIGIN, adjustment(overrides)))
     return resolve(layers)
 
 

@@ -37,9 +37,12 @@ async def get_command(tx: Transaction, command_id: str) -> Command | None:
     return None if row is None else command_of(row)
 
 
-async def take_command(tx: Transaction, command: Command, at: float) -> None:
-    """Note that a command is being carried out."""
-    await tx.run("UPDATE commands SET taken_at = ? WHERE id = ? AND taken_at IS NULL", (at, command.id))
+async def take_command(tx: Transaction, command: Command, at: float, *, args: JSON | None = None) -> None:
+    """Note that a command is being carried out, and with `args` what was decided about how."""
+    await tx.run(
+        "UPDATE commands SET taken_at = ?, args = ? WHERE id = ? AND taken_at IS NULL",
+        (at, dump(command.args if args is None else args), command.id),
+    )
 
 
 async def finish_command(tx: Transaction, command_id: str, result: JSON, at: float) -> None:

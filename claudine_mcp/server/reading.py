@@ -15,11 +15,17 @@ from claudine_mcp.server.parameters import TaskId
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
 
 
-class Status(View):
-    """One task whole, or what is going on."""
+class Status(TaskView):
+    """One task whole; without an id, what is going on."""
 
-    task: TaskView | None = None
-    overview: Overview | None = None
+    task_id: str | None = None  # type: ignore[assignment]
+    name: str | None = None  # type: ignore[assignment]
+    kind: str | None = None  # type: ignore[assignment]
+    state: str | None = None  # type: ignore[assignment]
+    priority: str | None = None  # type: ignore[assignment]
+    created_at: str | None = None  # type: ignore[assignment]
+    cwd: str | None = None  # type: ignore[assignment]
+    overview: Overview | None = Field(default=None, description="without a taskId; everything else is absent then")
 
 
 class TaskPage(View):
@@ -41,7 +47,8 @@ async def TaskStatus(ctx: Ctx, taskId: TaskId | None = None) -> Status:  # noqa:
         return Status(overview=await overview(front))
     from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
 
-    return Status(task=await task_view(front, taskId))
+    view = await task_view(front, taskId)
+    return Status.model_validate(view.model_dump())
 
 
 async def ListTasks(  # noqa: N802

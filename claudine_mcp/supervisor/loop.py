@@ -36,12 +36,13 @@ from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.ballast import Ballast
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.orders import Orders
+from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (0.2, 1.0, 5.0, 30.0)
-CHECKPOINT_EVERY_S = 10.0
+HOUSEKEEPING_EVERY_S = 10.0
 
 
 class Supervisor:
@@ -61,12 +62,13 @@ class Supervisor:
         self._watchers: dict[str, Watcher] = {}
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
+        self._retention = Retention(ctx)
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
         self._newest_seq = -1
         self._over_soft = False
-        self._checkpointed_at = ctx.mono()
+        self._kept_house_at = ctx.mono() - HOUSEKEEPING_EVERY_S
 
     async def adopt(self) -> int:
         """Find every run that may have processes; give how many there are."""
@@ -128,10 +130,11 @@ class Supervisor:
         for watcher in self._watchers.values():
             if watcher.due():
                 watcher.wake.set()
-        if self._ctx.mono() - self._checkpointed_at >= CHECKPOINT_EVERY_S:
-            self._checkpointed_at = self._ctx.mono()
+        if self._ctx.mono() - self._kept_house_at >= HOUSEKEEPING_EVERY_S:
+            self._kept_house_at = self._ctx.mono()
             await self._ctx.db.checkpoint()
             self._ballast.restore()
+            await self._retention.sweep()
 
     def _pause_s(self) -> float:
         waits = [self._ctx.settings.monitoring.sample_interval / 1000]

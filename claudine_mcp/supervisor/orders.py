@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
@@ -160,7 +161,17 @@ class Orders:
             watcher.wake.set()
 
     async def _remove(self, command: Command) -> None:
-        """Remove rows first, then files: a crash between the two leaves files that the next start sweeps."""
+        """Remove rows, then files, then answer; what was decided is kept, so that the next one can go on."""
+        if command.taken_at is None:
+            command = await self._decide_removal(command)
+        plan: JSON = command.args["plan"]
+        for task_id in plan["removed"]:
+            folder = task_directory(self._ctx.state_dir, task_id)
+            await anyio.to_thread.run_sync(lambda path=folder: shutil.rmtree(path, ignore_errors=True))
+        async with self._ctx.db.write() as tx:
+            await self._finish(tx, command, plan)
+
+    async def _decide_removal(self, command: Command) -> Command:
         removed: list[str] = []
         kept: dict[str, str] = {}
         wanted: list[str] = command.args["taskIds"]
@@ -178,10 +189,10 @@ class Orders:
                 else:
                     await delete_task(tx, task.id)
                     removed.append(task.id)
-            await self._finish(tx, command, {"removed": removed, "kept": kept})
-        for task_id in removed:
-            folder = task_directory(self._ctx.state_dir, task_id)
-            await anyio.to_thread.run_sync(lambda path=folder: shutil.rmtree(path, ignore_errors=True))
+            args = {**command.args, "plan": {"removed": removed, "kept": kept}}
+            await take_command(tx, command, self._ctx.wall(), args=args)
+        self._ctx.trace("removal-decided")
+        return replace(command, args=args, taken_at=self._ctx.wall())
 
     async def _configure(self, command: Command) -> None:
         values: dict[str, Any] = command.args["values"]

@@ -8,14 +8,16 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 
 import claudine_mcp
 from claudine_mcp.core.config import Settings
-from claudine_mcp.core.errors import ClaudineError, LeaseLost
+from claudine_mcp.core.errors import ClaudineError, ConfigError, LeaseLost
 from claudine_mcp.executors.local import install_keeper
 from claudine_mcp.host.exitstatus import become_subreaper
 from claudine_mcp.host.lease import Lease, adopt, try_take
@@ -96,7 +98,8 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
 
     async def settings_in_force() -> Settings:
         async with db.read() as tx:
-            return load_settings(os.environ, overrides=await overrides(tx, "*")).settings
+            changed = await overrides(tx, "*")
+        return tolerant_settings(changed)
 
     me = identify(os.getpid())
     db.epoch = None
@@ -118,6 +121,22 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
         finally:
             supervisor.close()
     log.info("epoch %d ends: there is nothing to do", epoch)
+
+
+def tolerant_settings(changed: Mapping[str, Any]) -> Settings:
+    """Give the settings in force. A file that is wrong must not leave tasks without a supervisor.
+
+    Fronts refuse new work while the file is wrong, and say why; what already runs is followed with what can
+    still be understood.
+    """
+    nothing: Mapping[str, Any] = {}
+    for overrides_taken in (changed, nothing):
+        try:
+            return load_settings(os.environ, overrides=overrides_taken).settings
+        except ConfigError as error:
+            log.error("configuration: %s", error)  # noqa: TRY400 - the text is written for a person
+    log.warning("the defaults are used until the configuration is mended and a supervisor starts anew")
+    return Settings()
 
 
 async def sweep(directory: Path, db: Database) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support import stop_supervisor
+from support import Home, wait_until
 
 pytestmark = pytest.mark.inspector
 
@@ -33,20 +29,18 @@ class Inspector:
 
     argv: list[str]
     era: str
-    folder: Path
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
+    home: Home
 
     def run(self, method: str, *options: str) -> subprocess.CompletedProcess[str]:
-        # The Inspector hands only a few variables on to a server, so that ours is passed by -e.
-        server = ["-e", f"CLAUDINE_HOME={self.state}", sys.executable, "-m", "claudine_mcp"]
+        # The Inspector hands only a few variables on to a server, so that ours are passed by -e.
+        ours = [f"{name}={self.home.env[name]}" for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")]
+        environment = [text for value in ours for text in ("-e", value)]
+        server = [sys.executable, "-m", "claudine_mcp"]
         call = ["--protocol-era", self.era, "--format", "json", "--method", method, *options]
         return subprocess.run(
-            [*self.argv, "--cli", *server, *call],
-            cwd=self.folder,
-            env={"HOME": str(self.folder), "PATH": os.environ.get("PATH", os.defpath)},
+            [*self.argv, "--cli", *environment, *server, *call],
+            cwd=self.home.work,
+            env=self.home.env | {"HOME": str(self.home.folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -65,20 +59,21 @@ class Inspector:
         answer = self.ask("tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(arguments))
         return answer["result"]["structuredContent"]
 
-    def wait_until_ended(self, task_id: str) -> dict[str, Any]:
-        deadline = time.monotonic() + END_LIMIT_S
-        while (status := self.call("TaskStatus", taskId=task_id))["state"] != "ended":
-            assert time.monotonic() < deadline, f"not ended after {END_LIMIT_S} s: {status}"
+    def status_at_the_end(self, task_id: str) -> dict[str, Any]:
+        """Ask for the task until it has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            status = self.call("TaskStatus", taskId=task_id)
+            return status if status["state"] == "ended" else None
+
+        status = wait_until(ended, END_LIMIT_S, f"task {task_id} has ended")
+        assert status is not None
         return status
 
 
 @pytest.fixture(params=["legacy", "modern"])
-def inspector(
-    request: pytest.FixtureRequest, inspector_argv: list[str], tmp_path: Path
-) -> Iterator[Inspector]:
-    inspector = Inspector(inspector_argv, request.param, tmp_path)
-    yield inspector
-    stop_supervisor(inspector.state)
+def inspector(request: pytest.FixtureRequest, inspector_argv: list[str], home: Home) -> Inspector:
+    return Inspector(inspector_argv, request.param, home)
 
 
 def test_tools_have_schemas_that_every_client_can_use(inspector: Inspector) -> None:
@@ -91,7 +86,7 @@ def test_tools_have_schemas_that_every_client_can_use(inspector: Inspector) -> N
 def test_a_command_runs_to_its_end_and_can_be_read_as_a_resource(inspector: Inspector) -> None:
     task_id = inspector.call("RunCommand", command="echo done")["taskId"]
 
-    status = inspector.wait_until_ended(task_id)
+    status = inspector.status_at_the_end(task_id)
     assert (status["outcome"], status["exitCode"]) == ("succeeded", 0)
 
     (content,) = inspector.ask("resources/read", "--uri", "claudine://tasks")["result"]["contents"]

@@ -71,7 +71,7 @@ def test_the_users_file_stands_below_the_command_line_and_changes_while_running(
     resolved = load_settings(
         {"CLAUDINE_CONFIG": str(path)},
         command_line={"limits": {"niceness": 9, "softMaxConcurrent": 3}},
-        overrides={"limits": {"maxMemoryPerTask": "500MB"}},
+        overrides={"limits.maxMemoryPerTask": "500MB"},
     )
     limits = resolved.settings.limits
     assert (limits.kill_grace, limits.niceness, limits.soft_max_concurrent) == (3000, 9, 3)

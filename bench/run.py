@@ -1,0 +1,60 @@
+"""Measure everything, or what is named, and print a table: `python bench/run.py [NAME...] [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from harness import Row, machine, table
+
+THEMES = {
+    "startup": "Start of a server",
+    "calls": "Tool calls",
+    "throughput": "From submission to end",
+    "idle": "Idle, with 20 running tasks",
+}
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Run the measurements; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(THEMES)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it works")
+    parser.add_argument(
+        "--markdown", nargs="?", type=Path, const=PAGE, metavar="FILE", help=f"write a page (default {PAGE})"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(THEMES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(THEMES)}")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    head = f"Measured on {today} with `python bench/run.py{' --quick' if options.quick else ''}` on {machine()}."
+    print(head)
+    rows: list[Row] = []
+    parts: list[str] = []
+    for name in options.names or THEMES:
+        began = time.perf_counter()
+        found = importlib.import_module(name).measure(quick=options.quick)
+        rows += found
+        parts.append(f"## {THEMES[name]}\n\n{table(found)}\n")
+        print(f"\n{parts[-1]}", flush=True)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    if options.markdown is not None:
+        options.markdown.write_text("\n".join([TITLE, head + "\n", *parts]), encoding="utf-8")
+    return int(any(row.value > row.target for row in rows if row.target is not None))
+
+
+TITLE = """\
+# Benchmarks
+
+What was promised, and what was measured. Both sides of a comparison run in turn, in one run; each measurement has
+a state directory of its own and real processes over stdio.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+def demo() -> int:
+    """To do."""
+    return 0

@@ -1,0 +1,67 @@
+"""What has ended is kept for a while, then removed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+
+import anyio.to_thread
+
+from claudine_mcp.core.paths import run_directory, task_directory
+from claudine_mcp.registry.expiry import ended_before, expire_commands, expire_events, remove_ended
+from claudine_mcp.supervisor.context import Context
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 3600.0
+COMMANDS_S = 86_400.0
+"""A result is read within seconds of its command; a day is for whoever looks into the registry."""
+BATCH = 200
+
+
+class Retention:
+    """Removes what is old, once an hour."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._due_at = ctx.mono()
+
+    async def sweep(self) -> None:
+        """Remove what is older than the settings allow, if it is time to look."""
+        if self._ctx.mono() < self._due_at:
+            return
+        self._due_at = self._ctx.mono() + EVERY_S
+        now = self._ctx.wall()
+        kept = self._ctx.settings.retention
+        async with self._ctx.db.write() as tx:
+            await expire_events(tx, now - kept.tasks / 1000)
+            await expire_commands(tx, now - COMMANDS_S)
+        removed = await self._remove_tasks(now - kept.tasks / 1000)
+        if removed:
+            log.info("retention removed %d tasks", removed)
+        await self._remove_logs(now - kept.logs / 1000)
+
+    async def _remove_tasks(self, before: float) -> int:
+        """Rows first, then files: what a crash leaves between the two is swept at the next start."""
+        count = 0
+        while True:
+            async with self._ctx.db.write() as tx:
+                ids = await remove_ended(tx, before, BATCH)
+            for task_id in ids:
+                folder = task_directory(self._ctx.state_dir, task_id)
+                await anyio.to_thread.run_sync(lambda path=folder: shutil.rmtree(path, ignore_errors=True))
+            count += len(ids)
+            if len(ids) < BATCH:
+                return count
+
+    async def _remove_logs(self, before: float) -> None:
+        async with self._ctx.db.read() as tx:
+            ended = await ended_before(tx, before)
+        for task_id, runs in ended:
+            for n in range(1, runs + 1):
+                for stream in ("stdout", "stderr"):
+                    with contextlib.suppress(OSError):
+                        (run_directory(self._ctx.state_dir, task_id, n) / f"{stream}.log").unlink(
+                            missing_ok=True
+                        )

@@ -1,0 +1,106 @@
+"""A supervisor that kills itself at a chosen point, to be run in place of the ordinary one.
+
+``CRASH_AT`` is the name of a point and the number of its occurrence, like ``commit>:3``; ``CRASH_LOG`` a file
+that every point is appended to as it is passed. A point is what `Context.trace` is told, or one of
+
+- ``commit<``, ``commit>``: before and after a transaction of the registry is committed;
+- ``spec>``: what is to run was written down, and the keeper has yet to be started;
+- ``go<``, ``go>``: before and after a keeper is told to go;
+- ``signal<``, ``signal>``: before and after a process gets a signal;
+- ``files<``, ``files>``: before and after the files of a removed task go.
+
+``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the exit
+status of a process neither by waiting for it nor from the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from claudine_mcp.executors import local
+from claudine_mcp.registry.database import Database, Transaction
+from claudine_mcp.supervisor import observation, orders, process, stopping
+from claudine_mcp.supervisor.context import Context
+
+_passed: Counter[str] = Counter()
+_at = os.environ.get("CRASH_AT", "")
+_log = Path(os.environ["CRASH_LOG"])
+
+
+def passing(point: str) -> None:
+    """Note that a point was reached; die there if it is the chosen one."""
+    _passed[point] += 1
+    name = f"{point}:{_passed[point]}"
+    with _log.open("a") as file:
+        file.write(name + "\n")
+    if name == _at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def around(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put a point before and after a call."""
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        passing(f"{name}<")
+        result = function(*args, **kwargs)
+        passing(f"{name}>")
+        return result
+
+    return wrapped
+
+
+class Forgetful(dict[int, int]):
+    """Keeps nothing."""
+
+    def __setitem__(self, key: int, value: int) -> None:
+        pass
+
+
+class TracedContext(Context):
+    """Tells its steps to `passing`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args, trace=passing)
+        if os.environ.get("CRASH_BLIND"):
+            self.statuses = Forgetful()
+
+
+def patch() -> None:
+    """Set the points."""
+    write, durable = Database.write, local.write_durable
+
+    @asynccontextmanager
+    async def traced_write(self: Database) -> AsyncIterator[Transaction]:
+        async with write(self) as tx:
+            yield tx
+            passing("commit<")
+        passing("commit>")
+
+    def traced_durable(path: Path, data: bytes) -> None:
+        durable(path, data)
+        if path.name == "spec.json":
+            passing("spec>")
+
+    Database.write = traced_write
+    local.write_durable = traced_durable
+    local.Launched.go = around("go", local.Launched.go)
+    stopping.send = around("signal", stopping.send)
+    orders.shutil.rmtree = around("files", orders.shutil.rmtree)
+    process.Context = TracedContext
+    if keeper := os.environ.get("CRASH_KEEPER"):
+        local.KEEPER_SOURCE = Path(keeper)
+    if os.environ.get("CRASH_BLIND"):
+        observation.wait_status = lambda _pidfd: None
+        observation.STATUS_WAIT_S = 0.2
+
+
+if __name__ == "__main__":
+    patch()
+    sys.exit(process.main())

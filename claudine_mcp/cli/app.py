@@ -103,10 +103,8 @@ def _run(arguments: list[str]) -> int:
 def _wrong_usage(error: Exception, message: str) -> int:
     context: Any = getattr(error, "ctx", None)
     path = PROGRAM if context is None else context.command_path
-    if (
-        not message and context is not None
-    ):  # no arguments where some are needed: the help was meant to be shown
-        say(context.get_help())
+    if not message or "\n" in message:  # nothing was given where something is needed: this is the help
+        sys.stderr.write(f"{message or context.get_help()}\n")
     else:
-        note(f"{message.rstrip('.')}. `{path} --help` tells more")
+        note(f"{message} (`{path} --help` tells more)")
     return USAGE

@@ -15,7 +15,7 @@ from claudine_mcp.cli.words import DONE, FAILED
 from claudine_mcp.core.units import human_duration, human_size
 from claudine_mcp.front.configuration import problems_of_file, settings_with_origins, user_file
 
-config = typer.Typer(help="Show the configuration in force, or check a file of it.", no_args_is_help=True)
+config = typer.Typer(help="Show or check the configuration.", no_args_is_help=True)
 
 _BYTES = frozenset(
     {"limits.maxMemoryPerTask", "limits.criticalMemory", "limits.systemMemoryReserve", "limits.maxLogBytes"}
@@ -36,7 +36,10 @@ _DURATIONS = (
 
 @config.command("show")
 def show(as_json: AsJson = False) -> int:
-    """Show each setting in force with its origin: default, a preset, a file, or a change at run time."""
+    """Show each setting in force with its origin.
+
+    An origin is "default", a preset, a file, or ConfigureMonitoring, which changes settings at run time.
+    """
     resolved = settings_with_origins(os.environ)
     values = resolved.settings.flat()
     if as_json:
@@ -63,7 +66,10 @@ def check(
     file: Annotated[Path, typer.Argument(help="The user's file, or a project's .claudine.json.")],
     as_json: AsJson = False,
 ) -> int:
-    """Say all that is wrong with a configuration file. Exit with 0 if nothing is, else with 1."""
+    """Say all that is wrong with a file.
+
+    Exits with 0 if nothing is, else with 1.
+    """
     problems = problems_of_file(file)
     if as_json:
         say_json({"file": str(file), "problems": problems})

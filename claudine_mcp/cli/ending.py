@@ -39,13 +39,16 @@ from claudine_mcp.front.waiting import Wanted, wait_for_events
 
 def wait(
     task_ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Tasks, or the beginnings of their ids.")
+        list[str], typer.Argument(metavar="ID", help="Tasks, or the beginnings of their ids.")
     ],
     any_: Annotated[bool, typer.Option("--any", help="Until one of them has ended, not all.")] = False,
     timeout: Annotated[str | None, typer.Option(help='At most so long, like "10m".')] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Wait until tasks have ended. Exit with 0 if those that have ended succeeded, else (or at the timeout) 1."""
+    """Wait until tasks have ended.
+
+    Exits with 0 if those that have ended succeeded, else, or at the timeout, with 1.
+    """
     timeout_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
 
     async def until(front: Front) -> int:
@@ -79,7 +82,10 @@ async def _no_progress(_seconds: float, _what: str) -> None:
 
 
 def cancel(task_id: TaskId, reason: Reason = None, as_json: AsJson = False) -> int:
-    """End a task with its whole process tree, or what it left running after its end."""
+    """End a task, with all its processes.
+
+    The whole process tree is ended, also what a task left running after its end, and verified to be gone.
+    """
 
     async def end(front: Front) -> int:
         task, result = await front.cancel(task_id, reason)
@@ -108,7 +114,10 @@ def _cancelled(task: Task, result: dict[str, Any]) -> str:
 
 
 def retry(task_id: TaskId, wait_: Wait = False, as_json: AsJson = False) -> int:
-    """Run a task that has ended once more, from the beginning. Prints its id."""
+    """Run a task that has ended again.
+
+    It begins from the start, as a new run of the same task. Prints its id.
+    """
 
     async def again(front: Front) -> int:
         task = await front.task(task_id)
@@ -121,7 +130,7 @@ def retry(task_id: TaskId, wait_: Wait = False, as_json: AsJson = False) -> int:
 def rm(
     *,
     task_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID...]", help="Tasks; or give options that choose them.")
+        list[str] | None, typer.Argument(metavar="ID", help="Tasks; or give options that choose them.")
     ] = None,
     state: StateOption = None,
     outcome: OutcomeOption = None,
@@ -134,7 +143,10 @@ def rm(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Remove ended tasks with their output, now. Tasks that run, or that others wait for, stay."""
+    """Remove ended tasks and their output, now.
+
+    Tasks that run, or that others wait for, stay.
+    """
     chosen = task_filter(
         state=state,
         outcome=outcome,

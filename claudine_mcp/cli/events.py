@@ -38,7 +38,10 @@ def events(
     ] = Severity.INFO.value,
     as_json: AsJson = False,
 ) -> int:
-    """Show events, oldest first, a line each: number, time, severity, type, message."""
+    """Show what has happened, or what happens.
+
+    A line an event, oldest first: number, time, severity, type, message.
+    """
     try:
         least = Severity(min_severity)
     except ValueError:

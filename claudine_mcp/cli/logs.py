@@ -48,7 +48,10 @@ def logs(
     raw: Annotated[bool, typer.Option("--raw", help="Spell control characters out.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the output of a task. Lines that a progress bar has drawn over are shown as it left them."""
+    """Show the output of a task.
+
+    Lines that a progress bar has drawn over are shown as it left them.
+    """
     if follow and as_json:
         raise InvalidInput("--follow", "there is no JSON without an end", "Read on with --cursor instead.")
     lines = Lines()

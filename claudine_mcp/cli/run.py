@@ -29,7 +29,7 @@ def run(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CMD...",
+            metavar="CMD",
             help="A program and its arguments. A single word with spaces in it is given to the shell.",
         ),
     ] = None,
@@ -61,7 +61,9 @@ def run(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run a command as a background task that outlives this terminal. Prints its id.
+    """Run a command as a background task.
+
+    It outlives this terminal. Prints its id.
 
     Options stand before the command: claudine-mcp run --name tests -- make -j4 test
     """

@@ -14,6 +14,9 @@ def supervise(
         bool, typer.Option("--once", help="Make one pass, then leave: the way to see why it fails.")
     ] = False,
 ) -> int:
-    """Serve the tasks of the state directory in the foreground. Fronts start one by themselves."""
+    """Serve the tasks of the state directory.
+
+    In the foreground; every client starts one by itself where it is needed.
+    """
     argv = [sys.executable, "-P", "-m", "claudine_mcp", "supervise", *(["--once"] if once else [])]
     return subprocess.run(argv, check=False).returncode

@@ -45,7 +45,10 @@ def list_(
     cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List tasks, newest first; of several options all must fit."""
+    """List tasks, newest first.
+
+    Of several options all must fit; of one that is repeated, any.
+    """
     wanted = task_filter(
         state=state,
         outcome=outcome,
@@ -76,11 +79,14 @@ def list_(
 
 def status(
     task_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A task; without it, all that is going on.")
+        str | None, typer.Argument(metavar="ID", help="A task; without it, all that is going on.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show one task whole or, without an id, what runs, what waits and why, and the machine."""
+    """Show one task whole, or all that is going on.
+
+    Without an id: what runs, what waits and why, the supervisor and the machine.
+    """
 
     async def look(front: Front) -> int:
         if task_id is not None:

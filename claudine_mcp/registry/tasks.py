@@ -102,6 +102,15 @@ async def has_work(tx: Transaction) -> bool:
     return row is not None and bool(row[0])
 
 
+async def in_transition(tx: Transaction) -> bool:
+    """Whether anything is between two states: about to start or to stop, or asked for and not done."""
+    row = await tx.one(
+        "SELECT EXISTS (SELECT 1 FROM tasks WHERE state IN ('starting', 'stopping', 'hibernating'))"
+        " OR EXISTS (SELECT 1 FROM commands WHERE done_at IS NULL)"
+    )
+    return row is not None and bool(row[0])
+
+
 async def outcomes_of(tx: Transaction, ids: Sequence[str]) -> dict[str, Outcome | None]:
     """Give the outcome of each of these tasks, None while it has not ended; removed ones are left out."""
     marks = ", ".join("?" * len(ids))

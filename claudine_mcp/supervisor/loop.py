@@ -12,7 +12,7 @@ import anyio.abc
 
 from claudine_mcp.core.admission import Caps, decide
 from claudine_mcp.core.config import Settings
-from claudine_mcp.core.errors import ClaudineError, IllegalTransition, LeaseLost
+from claudine_mcp.core.errors import IllegalTransition, LeaseLost, RegistryError
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.states import Outcome, Trigger
@@ -25,6 +25,7 @@ from claudine_mcp.registry.tasks import (
     count_active,
     get_task,
     has_work,
+    in_transition,
     move,
     newest_seq,
     outcomes_of,
@@ -108,12 +109,17 @@ class Supervisor:
                     return
                 await listener.wait(self._pause_s())
 
-    async def settle(self) -> None:
-        """Make one pass and the steps of each watcher that follow from it, here and now."""
-        await self.step()
-        for watcher in list(self._watchers.values()):
-            await watcher.step()
-            self._drop_if_over(watcher)
+    async def settle(self, listener: Listener) -> None:
+        """Make passes, here and now, until nothing is between two states any more."""
+        while True:
+            await self.step()
+            for watcher in list(self._watchers.values()):
+                await watcher.step()
+                self._drop_if_over(watcher)
+            async with self._ctx.db.read() as tx:
+                if not await in_transition(tx):
+                    return
+            await listener.wait(self._pause_s())
 
     def close(self) -> None:
         """Let go of every run without touching it."""
@@ -126,7 +132,11 @@ class Supervisor:
         self._reap()
         with self._ballast.released_when_full():
             await self._carry_out_commands()
-            await self._admit()
+            try:
+                await self._admit()
+            except DiskFull:
+                self._ctx.admission_due = True
+                raise
         for watcher in self._watchers.values():
             if watcher.due():
                 watcher.wake.set()
@@ -178,12 +188,16 @@ class Supervisor:
             self._ctx.admission_due = True
             try:
                 await self._orders.carry_out(command)
-            except (LeaseLost, DiskFull):
+            except LeaseLost:
                 raise
             except IllegalTransition:
                 continue  # the task has just moved on; the next pass sees where to
-            except ClaudineError:
-                log.exception("command %s (%s) could not be carried out yet", command.id, command.kind)
+            except RegistryError:
+                raise
+            except Exception:
+                # A mistake of ours must not become a supervisor that dies of the same command for ever.
+                log.exception("command %s (%s) failed", command.id, command.kind)
+                await self._orders.give_up(command)
             if command.kind == "configure":
                 self._ctx.settings = await self._reload()
 
@@ -276,13 +290,11 @@ class Supervisor:
         self._drop_if_over(watcher)
 
     def _drop_if_over(self, watcher: Watcher) -> None:
-        self._ctx.admission_due = True
         if not watcher.over:
             return
+        self._ctx.admission_due = True
         self._watchers.pop(watcher.run.id, None)
-        if watcher.seen.launched is not None:
-            began = watcher.seen.directory.has("began")
-            count = 0 if began else self._failed_launches.get(watcher.task_id, 0) + 1
-            self._failed_launches[watcher.task_id] = count
-            if began:
-                del self._failed_launches[watcher.task_id]
+        if watcher.seen.launched is None or watcher.seen.directory.has("began"):
+            self._failed_launches.pop(watcher.task_id, None)
+        else:
+            self._failed_launches[watcher.task_id] = watcher.failed_launches + 1

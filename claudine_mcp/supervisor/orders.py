@@ -55,13 +55,19 @@ class Orders:
             async with self._ctx.db.write() as tx:
                 await self._finish(tx, command, {"error": str(error)})
 
+    async def give_up(self, command: Command) -> None:
+        """Answer a command that failed for a reason that is no fault of whoever asked."""
+        async with self._ctx.db.write() as tx:
+            text = f"{command.kind} failed inside the supervisor; its log (supervisor.log) says where"
+            await self._finish(tx, command, {"error": text})
+
     async def _finish(self, tx: Transaction, command: Command, result: JSON) -> None:
         await finish_command(tx, command.id, result, self._ctx.wall())
 
     async def _cancel(self, command: Command) -> None:
         task = await self._task(command)
         watcher = self._watchers.get(f"{task.id}.{task.run}")
-        if task.state in ACTIVE and task.state is not State.STOPPING and watcher is not None:
+        if task.state in ACTIVE and watcher is not None and not watcher.to_launch:
             await watcher.step()  # what has already happened is true, whoever asks for something else now
             task = await self._task(command)
         if task.state is State.STOPPING and command.taken_at is not None:

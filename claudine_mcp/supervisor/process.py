@@ -115,7 +115,7 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
         try:
             await supervisor.adopt()
             if once:
-                await supervisor.settle()
+                await supervisor.settle(listener)
             else:
                 await supervisor.run(listener, settings.supervisor.idle_exit / 1000)
         finally:

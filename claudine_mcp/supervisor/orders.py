@@ -67,11 +67,11 @@ class Orders:
     async def _cancel(self, command: Command) -> None:
         task = await self._task(command)
         watcher = self._watchers.get(f"{task.id}.{task.run}")
+        if task.state is State.STOPPING and command.taken_at is not None:
+            return  # begun, perhaps by a supervisor before this one; the watcher finishes it
         if task.state in ACTIVE and watcher is not None and not watcher.to_launch:
             await watcher.step()  # what has already happened is true, whoever asks for something else now
             task = await self._task(command)
-        if task.state is State.STOPPING and command.taken_at is not None:
-            return  # begun, perhaps by a supervisor before this one; the watcher finishes it
         now = self._ctx.wall()
         reason = cancel_reason(command)
         async with self._ctx.db.write() as tx:

@@ -248,8 +248,9 @@ class Home:
         return run_directory(self.state_dir, task if isinstance(task, str) else task.id, n)
 
     def output(self, task: Task | str, stream: str = "stdout", n: int = 1) -> str:
-        """Give what a run has written."""
-        return (self.run_path(task, n) / f"{stream}.log").read_text(encoding="utf-8")
+        """Give what a run has written so far."""
+        path = self.run_path(task, n) / f"{stream}.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def record(self, task: Task | str, name: str, n: int = 1) -> dict[str, Any]:
         """Give a record of a run's keeper, as soon as it is there."""

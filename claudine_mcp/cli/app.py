@@ -104,7 +104,7 @@ def _wrong_usage(error: Exception, message: str) -> int:
     context: Any = getattr(error, "ctx", None)
     path = PROGRAM if context is None else context.command_path
     if not message or "\n" in message:  # nothing was given where something is needed: this is the help
-        sys.stderr.write(f"{message or context.get_help()}\n")
+        sys.stderr.write((message or str(context and context.get_help())) + "\n")
     else:
         note(f"{message} (`{path} --help` tells more)")
     return USAGE

@@ -56,7 +56,7 @@ def told(text: str) -> str:
     return printable(_TOOL.sub(lambda match: f"`claudine-mcp {_COMMAND_OF[match[1]]}`", text))
 
 
-def explained(error: Exception) -> str:
+def explained(error: BaseException) -> str:
     """Say what went wrong in one line."""
     if isinstance(error, InvalidInput):
         field = error.field.removeprefix("filter.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -23,7 +24,7 @@ from claudine_mcp.core.errors import InvalidInput, NotNow, SupervisorError, Task
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
-from claudine_mcp.front.submit import CommandRequest, Submission, check_command, dependencies, new_id
+from claudine_mcp.front.submit import CommandRequest, Submission, check_command, checked_cwd, dependencies, new_id
 from claudine_mcp.front.supervision import SILENT_BEAT_S, Pulse, ensure_supervisor, log_tail, replace_silent
 from claudine_mcp.host.files import write_durable
 from claudine_mcp.host.settings import load_project, load_settings, state_dir
@@ -70,9 +71,9 @@ class Front:
             TaskNotFound: a task in `dependsOn` does not exist.
         """
         settings = (await self.settings()).settings
-        project = load_project(Path(request.cwd or self.cwd))
+        cwd = checked_cwd(request.cwd, self.cwd)
         submission = check_command(
-            request, settings, project, env=self.env, default_cwd=self.cwd, submitter=self.origin
+            request, settings, load_project(Path(cwd)), env=self.env, cwd=cwd, submitter=self.origin
         )
         task = await self._store(submission)
         ensure_supervisor(self.state_dir, self.env)
@@ -98,6 +99,9 @@ class Front:
                     await add_event(tx, queued_event(task))
             except sqlite3.IntegrityError:
                 task = replace(task, id=new_id())  # the id is taken by a task whose files were lost
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             else:
                 return replace(task, seq=seq)
             finally:

@@ -86,7 +86,7 @@ def check_command(
     project: ProjectDefaults,
     *,
     env: Mapping[str, str],
-    default_cwd: str,
+    cwd: str,
     submitter: JSON,
 ) -> Submission:
     """Check a request for a command.
@@ -96,14 +96,13 @@ def check_command(
         settings: in force.
         project: what the project's own file sets for its tasks.
         env: of the submitting client.
-        default_cwd: its working directory.
+        cwd: the task's working directory, checked.
         submitter: who asks, for the record.
 
     Raises:
         InvalidInput: naming the field, what is wrong, and what would be right.
     """
     command = checked_command(request.command)
-    cwd = checked_cwd(request.cwd, default_cwd)
     task_env = task_environment(env, request.env)
     if isinstance(command, list):
         check_program(command[0], cwd, task_env)

@@ -76,6 +76,8 @@ async def task_logs(
 
     page = await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
     notes = page.notes
+    if gone and not any(path.exists() for path in paths.values()):
+        notes = [*notes, "the output of this run was removed when it was old enough (retention.logs)"]
     if stream == "stderr" and task.spec.get("mergeStreams"):
         notes = [*notes, "this task writes stderr into stdout (mergeStreams)"]
     return LogsView(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from claudine_mcp.core.identity import Identity
-from claudine_mcp.host.processes import Process, is_alive, reader
+from claudine_mcp.host.processes import Process, boot_id, is_alive, pid_namespace, reader
 
 
 def open_pidfd(identity: Identity) -> int | None:
@@ -18,6 +18,8 @@ def open_pidfd(identity: Identity) -> int | None:
     """
     if sys.platform != "linux":
         return None
+    if (identity.boot_id, identity.pid_namespace) != (boot_id(), pid_namespace()):
+        return None  # machines and containers start alike: the same pid at the same time is still another process
     try:
         fd = os.pidfd_open(identity.pid)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -27,7 +28,10 @@ def main(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
-    anyio.run(serve, build_server(os.environ, str(Path.cwd())), options.era)
+    server = build_server(os.environ, str(Path.cwd()))
+    gc.freeze()  # the modules and models of the start are no garbage, and need no looking through
+    gc.enable()
+    anyio.run(serve, server, options.era)
     return 0
 
 

@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claudine_mcp.core.config import Settings
 from claudine_mcp.registry.database import Database
+
+if TYPE_CHECKING:
+    from claudine_mcp.supervisor.observation import ObservedRun
 
 
 def _ignore(_step: str) -> None:
@@ -27,6 +31,7 @@ class Context:
         settings: in force now.
         children: keepers that this process started and has not reaped, by pid.
         statuses: wait statuses of reaped processes that were not keepers, by pid.
+        observed: the runs that may have processes, by run id.
         admission_due: whether something has changed that queued tasks may have waited for.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
@@ -37,6 +42,7 @@ class Context:
     settings: Settings
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict[int, "subprocess.Popen[bytes]"])
     statuses: dict[int, int] = field(default_factory=dict[int, int])
+    observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
     admission_due: bool = True
     trace: Callable[[str], None] = _ignore
 

@@ -13,7 +13,7 @@ from claudine_mcp.core.models import Run
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
 from claudine_mcp.host.exitstatus import wait_status
-from claudine_mcp.host.processes import Process, tree
+from claudine_mcp.host.processes import Process, descendants, identify, reader, tree
 from claudine_mcp.host.signals import open_pidfd
 from claudine_mcp.supervisor.context import Context
 
@@ -41,6 +41,7 @@ class ObservedRun:
         self._pidfd: int | None = None
         self._missing_since: float | None = None
         self._seen: tuple[bool, ...] | None = None
+        ctx.observed[run.id] = self
 
     @property
     def path(self) -> Path:
@@ -86,7 +87,31 @@ class ObservedRun:
 
     def tree(self) -> list[Process]:
         """Give the living processes of the run, parents first."""
-        return [] if self.start is None else tree(self.run.id, self.start.keeper, self.start.main)
+        if self.start is None:
+            return []
+        others = {run_id: run for run_id, run in self._ctx.observed.items() if run is not self}
+        keepers = [keeper for run in others.values() if (keeper := run.keeper()) is not None]
+        return tree(self.run.id, self.start.keeper, self.start.main, apart=keepers, others=others)
+
+    def keeper(self) -> Identity | None:
+        """Give who keeps the run, None if that is not known, or it is gone."""
+        if self.launched is not None and self.launched.process.returncode is None:
+            return identify(self.launched.process.pid)
+        if self.start is None:
+            self.start = self.directory.start()
+        return None if self.start is None else self.start.keeper
+
+    def shelters_others(self) -> bool:
+        """Whether the keeper stays only for processes of other runs: ask when `tree` is empty.
+
+        A front inside a task may have to start the next supervisor. That is then below this keeper, with every
+        keeper that it starts.
+        """
+        keeper = self.keeper()
+        if keeper is None or not self.directory.has("exit"):
+            return False
+        snapshot = reader().snapshot()
+        return any(not snapshot[pid].zombie for pid in descendants(snapshot, [keeper.pid]))
 
     def status_from_kernel(self) -> ExitRecord | None:
         """Give the exit status that waitpid or a pidfd knows, or the admission that nobody does; None: later."""
@@ -105,6 +130,8 @@ class ObservedRun:
 
     def close(self) -> None:
         """Let go of descriptors; the run itself is not touched."""
+        if self._ctx.observed.get(self.run.id) is self:
+            del self._ctx.observed[self.run.id]
         if self.launched is not None:
             self.launched.withhold()
         if self._pidfd is not None:

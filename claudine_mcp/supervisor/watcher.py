@@ -277,7 +277,7 @@ class Watcher:
         stopper = self.begin_stop()
         left = stopper.press(self.seen.tree, self.ctx.mono())
         self.ctx.trace("signalled")
-        if left or (evidence.keeper_alive and not self.seen.directory.has("gone")):
+        if left or self._keeper_is_waiting(evidence):
             return
         record = self.seen.directory.exit() or self.seen.status_from_kernel()
         if record is not None:
@@ -359,7 +359,7 @@ class Watcher:
                 self.look_in(early)
                 return
             processes = self.seen.tree()
-        if processes or (evidence.keeper_alive and not evidence.gone and not other_boot):
+        if processes or (not other_boot and self._keeper_is_waiting(evidence)):
             if same and processes and len(processes) != task.leftovers:
                 async with self.ctx.db.write() as tx:
                     if not task.leftovers:
@@ -374,6 +374,12 @@ class Watcher:
             if self.stopper is not None:
                 await self._answer_cancels(tx, None)
         self._finish()
+
+    def _keeper_is_waiting(self, evidence: Evidence) -> bool:
+        """Whether the keeper has something yet to see, though no process is to be seen from here."""
+        if not evidence.keeper_alive or self.seen.directory.has("gone"):
+            return False
+        return not self.seen.shelters_others()
 
     def _finish(self) -> None:
         self.over = True

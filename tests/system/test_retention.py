@@ -8,6 +8,7 @@ from support import Home, ended, wait_for
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
+from claudine_mcp.front.tasklogs import task_logs
 
 DAY_S = 86_400
 
@@ -41,6 +42,7 @@ async def test_old_tasks_lose_first_their_output_and_then_everything(home: Home)
         assert not await exists(front, ancient)
         await wait_for(lambda: not (home.run_path(old) / "stdout.log").exists())
         assert (await front.task(old)).outcome == "succeeded"
+        assert "retention.logs" in str((await task_logs(front, old)).notes)
         assert home.output(new) == "out\n"
 
 

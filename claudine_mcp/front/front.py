@@ -24,7 +24,14 @@ from claudine_mcp.core.errors import InvalidInput, NotNow, SupervisorError, Task
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
-from claudine_mcp.front.submit import CommandRequest, Submission, check_command, checked_cwd, dependencies, new_id
+from claudine_mcp.front.submit import (
+    CommandRequest,
+    Submission,
+    check_command,
+    checked_cwd,
+    dependencies,
+    new_id,
+)
 from claudine_mcp.front.supervision import SILENT_BEAT_S, Pulse, ensure_supervisor, log_tail, replace_silent
 from claudine_mcp.host.files import write_durable
 from claudine_mcp.host.settings import load_project, load_settings, state_dir

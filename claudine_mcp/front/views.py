@@ -68,7 +68,9 @@ class TaskRow(View):
     runtime_seconds: float | None = None
     leftovers: int | None = Field(default=None, description="processes that it started and that live on")
     labels: list[str] | None = None
-    supervised: bool | None = Field(default=None, description="false: its keeper is gone; it is watched from outside")
+    supervised: bool | None = Field(
+        default=None, description="false: its keeper is gone; it is watched from outside"
+    )
 
 
 class TaskView(TaskRow):
@@ -85,7 +87,9 @@ class TaskView(TaskRow):
     on_timeout: str | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
-    silent_for_seconds: float | None = Field(default=None, description="since its last output, while it is active")
+    silent_for_seconds: float | None = Field(
+        default=None, description="since its last output, while it is active"
+    )
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 

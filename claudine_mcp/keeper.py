@@ -17,6 +17,7 @@ What it leaves in the run directory, in this order, each complete or not there a
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import ctypes
 import errno
@@ -37,6 +38,8 @@ PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 EXIT_RESERVE_BYTES = 4096
 HELD_ELSEWHERE, ALREADY_BEGAN = 3, 4  # exit codes, for the supervisor's log
 RETRY_S = 0.5
+RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
+"""Signals that the keeper, or Python, handles differently, and that a task must find as usual."""
 
 
 class Keeper:
@@ -69,6 +72,7 @@ class Keeper:
         except (OSError, ValueError) as error:
             self.write("start", {"error": f"the run directory cannot be used: {error}"})
             return 1
+        inbox = Inbox(self.path("stdin"), self.spec["stdin"]) if self.spec.get("inbox") else None
         go, inner_go = os.pipe()
         report, inner_report = os.pipe()
         child = os.fork()
@@ -96,6 +100,8 @@ class Keeper:
         os.close(inner_go)
         exec_problem = os.read(report, 4096).decode("utf-8", "replace")
         os.close(report)
+        if inbox is not None:
+            _thread.start_new_thread(inbox.feed, ())
         self.reap(child, exec_problem)
         return 0
 
@@ -170,6 +176,37 @@ class Keeper:
             os.utime(self.bell)
 
 
+class Inbox:
+    """The task's standard input, where it takes messages: a named pipe, open until SIGUSR1 says that no more come.
+
+    The keeper holds it for reading and writing, so that no writer's coming and going ends it. If the keeper
+    dies, the task finds the end of its input.
+    """
+
+    def __init__(self, path: str, first: str) -> None:
+        self.first = first
+        os.mkfifo(path, 0o600)
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self.fed = self.wanted_closed = False
+        signal.signal(signal.SIGUSR1, self.close)
+
+    def feed(self) -> None:
+        """Write what the task begins with; blocks while the task reads slowly."""
+        with open(self.first, "rb") as file:
+            while data := file.read(65536):
+                while data:
+                    data = data[os.write(self.fd, data) :]
+        self.fed = True
+        if self.wanted_closed:
+            self.close()
+
+    def close(self, *_: object) -> None:
+        self.wanted_closed = True
+        if self.fed and self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+
 def become_task(spec: Record, directory: str, go: int, report: int) -> None:
     """In the forked child: take on the task's session, files and limits, wait for "go", and exec."""
     try:
@@ -181,7 +218,8 @@ def become_task(spec: Record, directory: str, go: int, report: int) -> None:
         stderr = (
             stdout if spec["merge_streams"] else os.open(os.path.join(directory, "stderr.log"), append, 0o600)
         )
-        os.dup2(os.open(spec["stdin"] or os.devnull, os.O_RDONLY), 0)
+        stdin = os.path.join(directory, "stdin") if spec.get("inbox") else spec["stdin"] or os.devnull
+        os.dup2(os.open(stdin, os.O_RDONLY), 0)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         be_nice(spec)
@@ -189,7 +227,7 @@ def become_task(spec: Record, directory: str, go: int, report: int) -> None:
             env = json.load(file)
         env.update(spec["env"])
         candidates = executables(spec["argv"][0], env.get("PATH", os.defpath))
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in RESTORED:
             signal.signal(number, signal.SIG_DFL)
     except (OSError, ValueError, KeyError, TypeError) as error:
         os.write(report, b"E" + str(error).encode("utf-8", "replace")[:4000])

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """What a task runs; each has a module in `claudine_mcp.workloads`."""
 
     COMMAND = "command"
+    CLAUDE = "claude"
 
 
 class Priority(IntEnum):
@@ -49,6 +50,9 @@ class CommandKind(StrEnum):
     UPDATE = "update"
     REMOVE = "remove"
     CONFIGURE = "configure"
+    SEND = "send"
+    ASK = "ask"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,13 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row of `tasks`. `spec` is the request as it was checked; it never holds environment values."""
+    """One row of `tasks`.
+
+    Attributes:
+        spec: the request as it was checked; it never holds environment values.
+        session_id: of a Claude Code session; one run of a session at a time.
+        seen: what its output tells of it, as its workload understands it; None while nothing.
+    """
 
     id: str
     kind: Kind
@@ -86,6 +96,8 @@ class Task:
     hold: JSON | None = None
     supervised: bool = True
     leftovers: int = 0
+    session_id: str | None = None
+    seen: JSON | None = None
     submitter: JSON = field(default_factory=dict[str, Any])
     seq: int = 0
 

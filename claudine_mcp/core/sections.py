@@ -130,6 +130,8 @@ class Claude(Section):
         permission_mode: for tasks that name none.
         allow_bypass_permissions: whether a task may run with bypassPermissions.
         max_depth: how many levels of tasks may delegate further tasks.
+        allowed_extra_args: flags that a task's extraArgs may hold besides the harmless ones.
+        allowed_mcp_servers: names of servers that a task's mcpConfig may bring; "*" for any.
         max_resumes: automatic resumes of a run that the API failed.
         ask_permission: whether a task's permission requests are put to the user.
         ask_timeout: ms until such a request that nobody answers is denied.
@@ -139,6 +141,8 @@ class Claude(Section):
     default_model: ModelName | None = None
     permission_mode: PermissionMode = "default"
     allow_bypass_permissions: bool = False
+    allowed_extra_args: tuple[str, ...] = Field(default=(), strict=False)
+    allowed_mcp_servers: tuple[str, ...] = Field(default=(), strict=False)
     max_depth: Count = 1
     max_resumes: Count = 5
     ask_permission: bool = False

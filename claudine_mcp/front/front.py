@@ -5,7 +5,6 @@ A front never signals a process and never writes a task's state.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -82,6 +81,14 @@ class Front:
         submission = check_command(
             request, settings, load_project(Path(cwd)), env=self.env, cwd=cwd, submitter=self.origin
         )
+        return await self.submit(submission)
+
+    async def submit(self, submission: Submission) -> Task:
+        """Store a checked request as a queued task; start a supervisor if there is none.
+
+        Raises:
+            InvalidInput: a task that it depends on does not exist.
+        """
         task = await self._store(submission)
         ensure_supervisor(self.state_dir, self.env)
         return task
@@ -91,7 +98,6 @@ class Front:
         task = submission.task
         found = await self._resolve([given for given, _ in submission.wanted_dependencies])
         task = replace(task, depends_on=dependencies(found, submission.wanted_dependencies))
-        env = json.dumps(submission.env).encode()
         while True:
             folder = task_directory(self.state_dir, task.id)
             try:
@@ -100,7 +106,8 @@ class Front:
                 task = replace(task, id=new_id())
                 continue
             try:
-                await anyio.to_thread.run_sync(write_durable, folder / "env", env)
+                for name, content in submission.files.items():
+                    await anyio.to_thread.run_sync(write_durable, folder / name, content)
                 async with self.db.write() as tx:
                     seq = await insert_task(tx, task)
                     await add_event(tx, queued_event(task))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -48,17 +49,13 @@ SESSION_VARIABLES = frozenset(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRequest:
-    """What RunCommand and `claudine-mcp run` were given, as it came."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest:
+    """What every kind of task can be given, as it came."""
 
-    command: str | Sequence[str]
     cwd: str | None = None
     name: str | None = None
     priority: str | None = None
-    env: Mapping[str, str] | None = None
-    merge_streams: bool = False
-    restartable: bool = False
     depends_on: Sequence[str | Mapping[str, str]] = ()
     not_before: str | None = None
     timeout: int | str | None = None
@@ -67,11 +64,21 @@ class CommandRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRequest(TaskRequest):
+    """What RunCommand and `claudine-mcp run` were given, as it came."""
+
+    command: str | Sequence[str]
+    env: Mapping[str, str] | None = field(default=None, kw_only=True)
+    merge_streams: bool = field(default=False, kw_only=True)
+    restartable: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
-    """A checked request: the task as it will be stored, and the environment that goes to a file."""
+    """A checked request: the task as it will be stored, and the files that go with it, by name."""
 
     task: Task
-    env: dict[str, str]
+    files: dict[str, bytes]
     wanted_dependencies: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
@@ -106,31 +113,49 @@ def check_command(
     task_env = task_environment(env, request.env)
     if isinstance(command, list):
         check_program(command[0], cwd, task_env)
-    now = time.time()
-    spec: JSON = {"command": command, "umask": current_umask()}
+    spec: JSON = {"command": command}
     if request.merge_streams:
         spec["mergeStreams"] = True
     if request.restartable:
         spec["restartable"] = True
-    spec |= checked_timeout(request.timeout, request.on_timeout, project, settings)
     text = command if isinstance(command, str) else " ".join(command)
-    task = Task(
+    spec |= checked_timeout(request.timeout, request.on_timeout, project, settings)
+    task = new_task(request, Kind.COMMAND, text, spec, cwd, project, submitter)
+    return Submission(task, {"env": environment_file(task_env)}, checked_dependencies(request.depends_on))
+
+
+def new_task(
+    request: TaskRequest,
+    kind: Kind,
+    text: str,
+    spec: JSON,
+    cwd: str,
+    project: ProjectDefaults,
+    submitter: JSON,
+) -> Task:
+    """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
+    now = time.time()
+    priority = request.priority if request.priority is not None else project.priority or "P1"
+    return Task(
         id=new_id(),
-        kind=Kind.COMMAND,
+        kind=kind,
         name=checked_name(request.name) if request.name is not None else short(text),
         cwd=cwd,
-        spec=spec,
-        priority=checked_priority(
-            request.priority if request.priority is not None else project.priority or "P1"
-        ),
+        spec={**spec, "umask": current_umask()},
+        priority=checked_priority(priority),
         state=State.QUEUED,
         created_at=now,
         queued_at=now,
         labels=checked_labels([*(project.labels or ()), *request.labels]),
         not_before=checked_not_before(request.not_before),
         submitter=submitter,
+        session_id=spec.get("sessionId"),
     )
-    return Submission(task, task_env, checked_dependencies(request.depends_on))
+
+
+def environment_file(env: Mapping[str, str]) -> bytes:
+    """Give the content of the file that holds a task's environment."""
+    return json.dumps(env).encode()
 
 
 def checked_command(command: str | Sequence[str]) -> str | list[str]:

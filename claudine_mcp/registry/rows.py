@@ -22,12 +22,13 @@ from claudine_mcp.core.states import Outcome, State
 TASK_COLUMNS = (
     "seq, id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, reason, "
     "exit_code, signal, killed_for_memory, created_at, queued_at, started_at, ended_at, not_before, "
-    "run, hold, supervised, leftovers"
+    "run, hold, supervised, leftovers, session_id, seen"
 )
 RUN_COLUMNS = (
     "task_id, n, admitted_at, keeper, main, started_at, exited_at, gone_at, overdue_at, "
     "exit_code, signal, outcome, reason"
 )
+"""Without `seen`, which can be large and is for the run's own watcher."""
 EVENT_COLUMNS = "seq, at, type, severity, task_id, run_id, message, data, suggestions"
 COMMAND_COLUMNS = "seq, id, kind, task_id, args, origin, created_at, taken_at, done_at, result"
 
@@ -46,57 +47,47 @@ def dependencies_of(text: str) -> tuple[Dependency, ...]:
 
 def task_of(row: Row) -> Task:
     """Read a row of TASK_COLUMNS."""
-    (seq, id_, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, *rest) = tuple(
-        row
-    )
-    (
-        reason,
-        exit_code,
-        signal,
-        memory,
-        created,
-        queued,
-        started,
-        ended,
-        not_before,
-        run,
-        hold,
-        supervised,
-        left,
-    ) = rest
     return Task(
-        seq=seq,
-        id=id_,
-        kind=Kind(kind),
-        name=name,
-        cwd=cwd,
-        spec=json.loads(spec),
-        labels=tuple(json.loads(labels)),
-        depends_on=dependencies_of(depends_on),
-        submitter=json.loads(submitter),
-        priority=Priority(priority),
-        state=State(state),
-        outcome=None if outcome is None else Outcome(outcome),
-        reason=reason,
-        exit_code=exit_code,
-        signal=signal,
-        killed_for_memory=bool(memory),
-        created_at=created,
-        queued_at=queued,
-        started_at=started,
-        ended_at=ended,
-        not_before=not_before,
-        run=run,
-        hold=None if hold is None else json.loads(hold),
-        supervised=bool(supervised),
-        leftovers=left,
+        seq=row["seq"],
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        name=row["name"],
+        cwd=row["cwd"],
+        spec=json.loads(row["spec"]),
+        labels=tuple(json.loads(row["labels"])),
+        depends_on=dependencies_of(row["depends_on"]),
+        submitter=json.loads(row["submitter"]),
+        priority=Priority(row["priority"]),
+        state=State(row["state"]),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        reason=row["reason"],
+        exit_code=row["exit_code"],
+        signal=row["signal"],
+        killed_for_memory=bool(row["killed_for_memory"]),
+        created_at=row["created_at"],
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        not_before=row["not_before"],
+        run=row["run"],
+        hold=optional(row["hold"]),
+        supervised=bool(row["supervised"]),
+        leftovers=row["leftovers"],
+        session_id=row["session_id"],
+        seen=optional(row["seen"]),
     )
+
+
+def optional(text: str | None) -> Any:
+    """Read a column of JSON that may be empty."""
+    return None if text is None else json.loads(text)
 
 
 def run_of(row: Row) -> Run:
     """Read a row of RUN_COLUMNS."""
-    (*head, outcome, reason) = tuple(row)
-    return Run(*head, outcome=None if outcome is None else Outcome(outcome), reason=reason)
+    values: dict[str, Any] = {name: row[name] for name in RUN_COLUMNS.split(", ")}
+    outcome: str | None = values.pop("outcome")
+    return Run(**values, outcome=None if outcome is None else Outcome(outcome))
 
 
 def event_of(row: Row) -> Event:

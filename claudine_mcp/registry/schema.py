@@ -39,9 +39,12 @@ CREATE TABLE tasks (
     hold TEXT,
     supervised INTEGER NOT NULL DEFAULT 1,
     leftovers INTEGER NOT NULL DEFAULT 0,
+    session_id TEXT,
+    seen TEXT,
     CHECK ((state = 'ended') = (outcome IS NOT NULL))
 ) STRICT;
 CREATE INDEX tasks_by_state ON tasks (state, priority, queued_at, seq);
+CREATE INDEX tasks_by_session ON tasks (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX tasks_by_end ON tasks (ended_at) WHERE state = 'ended';
 
 CREATE TABLE runs (
@@ -58,6 +61,7 @@ CREATE TABLE runs (
     signal INTEGER,
     outcome TEXT,
     reason TEXT,
+    seen TEXT,
     PRIMARY KEY (task_id, n)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_not_gone ON runs (task_id, n) WHERE gone_at IS NULL;

@@ -27,7 +27,7 @@ async def insert_task(tx: Transaction, task: Task) -> int:
     """
     return await tx.insert(
         "INSERT INTO tasks (id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, created_at,"
-        " queued_at, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " queued_at, not_before, session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             task.id,
             task.kind,
@@ -42,6 +42,7 @@ async def insert_task(tx: Transaction, task: Task) -> int:
             task.created_at,
             task.queued_at,
             task.not_before,
+            task.session_id,
         ),
     )
 

@@ -19,7 +19,9 @@ class Events(View):
     events: list[EventView]
     cursor: int = Field(description="give it as `after` to go on from here without missing anything")
     why: str = Field(description="why this was answered now")
-    tasks: list[TaskRow] | None = Field(default=None, description="the tasks that were asked about, as they are now")
+    tasks: list[TaskRow] | None = Field(
+        default=None, description="the tasks that were asked about, as they are now"
+    )
 
 
 class SettingsInForce(View):

@@ -25,7 +25,9 @@ class Status(TaskView):
     priority: str | None = None  # type: ignore[assignment]
     created_at: str | None = None  # type: ignore[assignment]
     cwd: str | None = None  # type: ignore[assignment]
-    overview: Overview | None = Field(default=None, description="without a taskId; everything else is absent then")
+    overview: Overview | None = Field(
+        default=None, description="without a taskId; everything else is absent then"
+    )
 
 
 class TaskPage(View):

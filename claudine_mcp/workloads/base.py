@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from claudine_mcp.core.evidence import ExitRecord, Judgement
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Run, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to execute. `env` is added to the submitter's environment; `stdin` is a file, None for nothing."""
+    """What to execute.
+
+    Attributes:
+        argv: program and arguments.
+        env: added to the submitter's environment.
+        stdin: a file that the program reads, None for nothing.
+        inbox: whether its standard input stays open after that, for messages.
+        merge_streams: whether stderr goes where stdout goes.
+    """
 
     argv: list[str]
-    env: dict[str, str]
+    env: dict[str, str] = field(default_factory=dict[str, str])
     stdin: Path | None = None
+    inbox: bool = False
     merge_streams: bool = False
+
+
+class Follower(Protocol):
+    """Understands what a run prints, while it prints it."""
+
+    def feed(self, data: bytes, at: float) -> None:
+        """Take what was appended to its standard output; `at` in seconds since the epoch."""
+        ...
+
+    def seen(self) -> JSON:
+        """Give what a person wants to know of it."""
+        ...
+
+    def state(self) -> JSON:
+        """Give all that another follower needs to go on from here, `offset` among it."""
+        ...
+
+    def wants_end_of_input(self) -> bool:
+        """Whether it waits for a message, and has nothing more to do without one."""
+        ...
 
 
 class Workload(Protocol):
     """A kind of task."""
 
-    def launch(self, task: Task, directory: Path) -> Launch:
-        """Say what to execute for a run of the task, whose directory is given."""
+    def launch(self, task: Task, runs: list[Run], folder: Path, run: Path) -> Launch:
+        """Say what to execute for a run of a task, and write the files that it needs.
+
+        Args:
+            task: the task.
+            runs: the runs before this one.
+            folder: the task's directory.
+            run: the run's own directory, which exists.
+        """
         ...
 
-    def judge(self, record: ExitRecord, run: Path, *, stop_reason: str | None) -> Judgement:
-        """Say how a run ended, from how its process exited and from what it left in its run directory."""
+    def follower(self, task: Task, state: Mapping[str, Any] | None) -> Follower | None:
+        """Give what understands the output of a run, going on from an earlier state; None: nothing does."""
+        ...
+
+    def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
+        """Say how a run ended, from how its process exited and from what it printed, which was read to its end."""
         ...

@@ -1,0 +1,312 @@
+"""A Messages API on loopback for the real Claude Code to talk to; the prompt says what it answers.
+
+A context manager, `FakeApi`, and a program: ``python tests/fake_api.py`` prints its address and serves until it is
+interrupted. `fake_script` tells how a prompt says it. Which step is due is read from the conversation in each request,
+by counting the model's answers since the last prompt with a script: so sessions do not disturb each other, and one that
+is resumed without a new script goes on in its old one. Only how often an answer was asked for is kept here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import re
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from fake_script import MARK, Fault, Json, Step, events_of, read_script
+
+REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
+"""What Claude Code adds to a prompt, before it or after it."""
+
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+
+
+class Place(NamedTuple):
+    """Where a conversation is: the script, the message that brought it, the answers since."""
+
+    line: str
+    message: int
+    turn: int
+
+
+@dataclass
+class Request:
+    """A request for an answer of the model, as it came.
+
+    Attributes:
+        headers: with small letters; keys and tokens only as `key_hash` gives them.
+        body: the JSON.
+        at_s: when it came, on the monotonic clock.
+        outcome: what became of it, None while that is open: ``answered``, ``error 529``, ``hung``, ``cut``, or ``left``
+            if the client closed the connection first.
+    """
+
+    headers: Mapping[str, str]
+    body: Json
+    at_s: float
+    outcome: str | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return self.body.get("model", "")
+
+    @property
+    def session_id(self) -> str:
+        """Claude Code's session; "" for another client."""
+        return self.headers.get("x-claude-code-session-id", "")
+
+    @property
+    def key_hash(self) -> str:
+        """What `key_hash` gives for the key or token that came with it; "" if none did."""
+        return self.headers.get("x-api-key") or self.headers.get("authorization", "")
+
+    @property
+    def tools(self) -> set[str]:
+        """The names of the tools whose schemas the model was given."""
+        return {tool.get("name", "") for tool in self.body.get("tools", [])}
+
+    @property
+    def messages(self) -> list[Json]:
+        """The conversation."""
+        return self.body.get("messages", [])
+
+    @cached_property
+    def text(self) -> str:
+        """The conversation as JSON, in which one can look for words."""
+        return json.dumps(self.messages, ensure_ascii=False)
+
+    @cached_property
+    def news(self) -> str:
+        """What came into the conversation since the model's last answer, as JSON."""
+        answers = [n for n, message in enumerate(self.messages) if message["role"] == "assistant"]
+        return json.dumps(self.messages[answers[-1] + 1 if answers else 0 :], ensure_ascii=False)
+
+    def place(self) -> Place | None:
+        """Give where the conversation is; None: it has no script."""
+        for n in range(len(self.messages) - 1, -1, -1):
+            if self.messages[n]["role"] != "user":
+                continue
+            for text in reversed(_texts(self.messages[n])):
+                prompt = REMINDER.sub("", text).lstrip()
+                if prompt.startswith(MARK):
+                    turn = sum(message["role"] == "assistant" for message in self.messages[n:])
+                    return Place(prompt.splitlines()[0], n, turn)
+        return None
+
+
+def _texts(message: Json) -> list[str]:
+    content = message.get("content", "")
+    blocks = [{"text": content}] if isinstance(content, str) else content
+    return [block["text"] for block in blocks if isinstance(block.get("text"), str)]
+
+
+def key_hash(key: str) -> str:
+    """Give what is recorded instead of a key or token."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+class FakeApi:
+    """The server; it serves inside ``with``.
+
+    Args:
+        port: of 127.0.0.1; 0 is any that is free.
+        default: the script of conversations that have none.
+
+    Attributes:
+        url: for ANTHROPIC_BASE_URL.
+        requests: those for an answer, in the order in which they came.
+        fault: while it is set, what becomes of every request.
+    """
+
+    def __init__(self, port: int = 0, default: str = f"{MARK} text ok") -> None:
+        self.requests: list[Request] = []
+        self.fault: Fault | None = None
+        self.closing = threading.Event()
+        self._default = default
+        self._attempts: Counter[tuple[str, Place]] = Counter()
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.api = self
+        # The handlers' threads end with their clients; none is waited for.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def told(self, words: str) -> list[Request]:
+        """Give the requests whose conversation has these words in it."""
+        return [request for request in self.requests if words in request.text]
+
+    def of_session(self, session_id: str) -> list[Request]:
+        """Give the requests of one session."""
+        return [request for request in self.requests if request.session_id == session_id]
+
+    def due(self, request: Request) -> tuple[Step, Fault | None]:
+        """Give the step that answers a request, and what becomes of it instead."""
+        place = request.place() or Place(self._default, 0, 0)
+        try:
+            steps = read_script(place.line)
+        except ValueError as error:
+            return Step([{"type": "text", "text": f"this script is not understood: {error}"}]), self.fault
+        step = steps[min(place.turn, len(steps) - 1)]
+        with self._lock:
+            attempt = self._attempts[request.session_id, place]
+            self._attempts[request.session_id, place] += 1
+        return step, self.fault or step.fault(attempt)
+
+
+class _Server(ThreadingHTTPServer):
+    api: FakeApi
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that was killed is nothing to report.
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def do_HEAD(self) -> None:
+        self._json(200, {})
+
+    def do_GET(self) -> None:
+        self._json(200, {})
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        match self.path.partition("?")[0]:
+            case "/v1/messages":
+                request = Request(self._headers(), json.loads(raw), time.monotonic())
+                self.server.api.requests.append(request)
+                request.outcome = self._answer(request, *self.server.api.due(request))
+            case "/v1/messages/count_tokens":
+                self._json(200, {"input_tokens": max(1, len(raw) // 4)})
+            case _:
+                self._json(200, {})
+
+    def _headers(self) -> dict[str, str]:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        for name in {"x-api-key", "authorization"} & headers.keys():
+            headers[name] = key_hash(headers[name].removeprefix("Bearer "))
+        return headers
+
+    def _answer(self, request: Request, step: Step, fault: Fault | None) -> str:
+        """Carry out a step, or what becomes of it instead; give how it ended."""
+        if fault and fault.status:
+            extra = {"retry-after": fault.retry_after_s} if fault.retry_after_s else {}
+            kind = ERROR_TYPES.get(fault.status, "api_error")
+            error = {"type": kind, "message": f"the script says {fault.status}"}
+            self._json(fault.status, {"type": "error", "error": error}, extra)
+            return f"error {fault.status}"
+        hangs = fault is not None and not fault.cut
+        if not self._wait(None if hangs else step.delay_s):
+            self.close_connection = True
+            return "hung" if self.server.api.closing.is_set() else "left"
+        message = step.message(request.model)
+        self.close_connection = cut = fault is not None
+        try:
+            if request.body.get("stream"):
+                self._stream(list(events_of(message)), step.pace_s, cut=cut)
+            elif not cut:
+                self._json(200, message)
+        except OSError:
+            self.close_connection = True
+            return "left"
+        return "cut" if cut else "answered"
+
+    def _json(self, status: int, body: Json, extra: Mapping[str, str] | None = None) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", **(extra or {})}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(raw)
+
+    def _stream(self, events: list[Json], pace_s: float, *, cut: bool) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        # Half of them: the answer has begun, and is not complete.
+        for event in islice(events, len(events) // 2 if cut else None):
+            raw = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(raw), raw))
+            if pace_s and event["type"] == "content_block_delta" and not self._wait(pace_s):
+                raise ConnectionAbortedError
+        if not cut:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait; for ever, if `seconds` is None. False: the client has left, or the server closes."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self.server.api.closing.is_set():
+            left_s = 1.0 if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                return True
+            readable, _, _ = select.select([self.connection], [], [], min(left_s, 0.1))
+            with contextlib.suppress(ConnectionError):
+                if not readable or self.connection.recv(1, socket.MSG_PEEK):
+                    continue
+            return False
+        return False
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM; the address is the first line of the output."""
+    parser = argparse.ArgumentParser(
+        description="A Messages API on loopback; the prompt says what it answers."
+    )
+    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; any that is free, if not given")
+    parser.add_argument("--default", default=f"{MARK} text ok", help="the script of a prompt without one")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), FakeApi(options.port, options.default) as api:
+        print(api.url, flush=True)  # noqa: T201
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,10 @@ def main() -> int:
         from claudine_mcp.server.run import main as serve  # noqa: PLC0415
 
         return serve(arguments)
+    if arguments[0] == "ask":
+        from claudine_mcp.server.ask import main as ask  # noqa: PLC0415
+
+        return ask()
     if arguments[0] == "supervise":
         from claudine_mcp.supervisor.process import main as supervise  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ Every function takes an open `Transaction`, so that what belongs together is com
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,15 @@ from claudine_mcp.core.models import JSON, Event, Priority, Run, Task
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger, advance
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
-from claudine_mcp.registry.rows import RUN_COLUMNS, TASK_COLUMNS, dependencies_of, dump, run_of, task_of
+from claudine_mcp.registry.rows import (
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    dependencies_of,
+    dump,
+    optional,
+    run_of,
+    task_of,
+)
 
 
 async def insert_task(tx: Transaction, task: Task) -> int:
@@ -178,6 +186,18 @@ async def runs_of(tx: Transaction, task_id: str) -> list[Run]:
     """Give the runs of a task, oldest first."""
     rows = await tx.all(f"SELECT {RUN_COLUMNS} FROM runs WHERE task_id = ? ORDER BY n", (task_id,))
     return [run_of(row) for row in rows]
+
+
+async def run_seen(tx: Transaction, run: Run) -> JSON | None:
+    """Give what was kept of a run's output to go on from, None while nothing was."""
+    row = await tx.one("SELECT seen FROM runs WHERE task_id = ? AND n = ?", (run.task_id, run.n))
+    return None if row is None else optional(row["seen"])
+
+
+async def store_seen(tx: Transaction, run: Run, shown: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Keep what a run's output tells: what people are shown, and what its reader goes on from."""
+    await tx.run("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", (dump(shown), run.task_id, run.n))
+    await tx.run("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", (dump(state), run.task_id, run.n))
 
 
 async def runs_not_gone(tx: Transaction) -> list[tuple[Task, Run]]:

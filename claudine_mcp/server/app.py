@@ -16,7 +16,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import monitoring, reading, resources, tasks
+from claudine_mcp.server import delegation, monitoring, reading, resources, tasks
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
@@ -103,7 +103,7 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
         lifespan=lifespan,
         log_level="WARNING",
     )
-    for theme in (tasks, reading, monitoring):
+    for theme in (delegation, tasks, reading, monitoring):
         theme.register(server)
     resources.register(server, session)
     server.close_parameters()

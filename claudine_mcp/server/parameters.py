@@ -39,3 +39,8 @@ DependsOn = Annotated[
     list[str | DependencyParameter] | None,
     Field(description="tasks that must have succeeded first: ids, or {taskId, on: success or end}"),
 ]
+
+
+def plain(given: list[str | DependencyParameter] | None) -> list[str | dict[str, str]]:
+    """Give dependencies as the front takes them."""
+    return [item.model_dump() if isinstance(item, DependencyParameter) else item for item in given or []]

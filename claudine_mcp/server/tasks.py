@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.front.filters import TaskFilter
-from claudine_mcp.front.views import QueueView, TaskRow, TaskView, View
+from claudine_mcp.front.views import TaskRow, View
 from claudine_mcp.server.parameters import (
     Cwd,
-    DependencyParameter,
     DependsOn,
     Labels,
     Name,
@@ -24,20 +24,10 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
-
-if TYPE_CHECKING:
-    from claudine_mcp.front.front import Front
-
-
-class Submitted(View):
-    """A task was accepted: it is kept, and will run, whatever becomes of this client."""
-
-    task_id: str
-    state: str
-    queue: QueueView | None = None
-    task: TaskView | None = Field(default=None, description="with wait: the task at its end")
+from claudine_mcp.server.submitted import Submitted, submitted
 
 
 class Cancelled(View):
@@ -98,31 +88,14 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             env=env,
             merge_streams=mergeStreams,
             restartable=restartable,
-            depends_on=[
-                item.model_dump() if isinstance(item, DependencyParameter) else item
-                for item in dependsOn or []
-            ],
+            depends_on=plain(dependsOn),
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
             labels=labels or [],
         )
     )
-    return await _submitted(ctx, front, task.id, wait=wait)
-
-
-async def _submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Submitted:
-    from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
-    from claudine_mcp.front.waiting import Wanted, wait_for_events  # noqa: PLC0415 - start-up time
-
-    if wait:
-
-        async def progress(seconds: float, what: str) -> None:
-            await ctx.report_progress(seconds, None, what)
-
-        await wait_for_events(front, Wanted(task_ids=[task_id], until="ended"), None, progress)
-    view = await task_view(front, task_id)
-    return Submitted(task_id=view.task_id, state=view.state, queue=view.queue, task=view if wait else None)
+    return await submitted(ctx, front, task.id, wait=wait)
 
 
 async def CancelTask(ctx: Ctx, taskId: TaskId, reason: Reason = None) -> Cancelled:  # noqa: N802
@@ -142,12 +115,26 @@ async def CancelTask(ctx: Ctx, taskId: TaskId, reason: Reason = None) -> Cancell
     )
 
 
-async def RetryTask(ctx: Ctx, taskId: TaskId, wait: Wait = False) -> Submitted:  # noqa: N802
-    """Run a task that has ended once more, from the beginning, as a new run of the same task."""
+async def RetryTask(  # noqa: N802
+    ctx: Ctx,
+    taskId: TaskId,
+    mode: Annotated[
+        Literal["resume", "fresh"] | None,
+        Field(
+            description="of a Claude Code: go on in its session (default), or begin anew with the same prompt"
+        ),
+    ] = None,
+    wait: Wait = False,
+) -> Submitted:
+    """Run a task that has ended once more, as a new run of the same task. A command begins from the beginning."""
     front = await front_of(ctx)
     task = await front.task(taskId)
-    await front.command(CommandKind.RETRY, task.id, {})
-    return await _submitted(ctx, front, task.id, wait=wait)
+    if mode == "resume" and task.kind != "claude":
+        raise ToolError(
+            f"mode: task {task.id} is a {task.kind}, which has no session to go on in. Give fresh, or none."
+        )
+    await front.command(CommandKind.RETRY, task.id, {} if mode is None else {"mode": mode})
+    return await submitted(ctx, front, task.id, wait=wait)
 
 
 async def UpdateTask(  # noqa: N802

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from claudine_mcp.core.paths import run_directory
 from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
 from claudine_mcp.host.exitstatus import wait_status
 from claudine_mcp.host.processes import Process, descendants, identify, reader, tree
-from claudine_mcp.host.signals import open_pidfd
+from claudine_mcp.host.signals import open_pidfd, send
 from claudine_mcp.supervisor.context import Context
 
 STATUS_WAIT_S = 10.0
@@ -30,6 +31,7 @@ class ObservedRun:
         directory: where its keeper writes.
         start: what the keeper said before the start, None until then.
         launched: the keeper, if this process started it.
+        input_ended: whether the task's standard input was closed by us, so that it takes no more messages.
     """
 
     def __init__(self, ctx: Context, run: Run) -> None:
@@ -37,6 +39,7 @@ class ObservedRun:
         self.directory = RunDirectory(run_directory(ctx.state_dir, run.task_id, run.n))
         self.start: StartRecord | None = None
         self.launched: Launched | None = None
+        self.input_ended = False
         self._ctx = ctx
         self._pidfd: int | None = None
         self._missing_since: float | None = None
@@ -127,6 +130,12 @@ class ObservedRun:
         if self._pidfd is not None and self._ctx.mono() - self._missing_since < STATUS_WAIT_S:
             return None
         return ExitRecord("unknown", None, None, now)
+
+    def end_input(self) -> None:
+        """Have the keeper close the task's standard input. Without a keeper it is closed already."""
+        self.input_ended = True
+        if self.start is not None and self.start.keeper is not None:
+            send(self.start.keeper, signal.SIGUSR1)
 
     def close(self) -> None:
         """Let go of descriptors; the run itself is not touched."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import anyio.to_thread
 
 from claudine_mcp.core.errors import ClaudineError, NotNow
 from claudine_mcp.core.evidence import Judgement
-from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Priority, Severity, Task
+from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Priority, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import format_time
@@ -21,6 +22,7 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.watcher import Watcher
 
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
@@ -37,12 +39,16 @@ class Orders:
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
+        conversation = Conversation(ctx, watchers)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
             CommandKind.UPDATE: self._update,
             CommandKind.REMOVE: self._remove,
             CommandKind.CONFIGURE: self._configure,
+            CommandKind.SEND: conversation.send,
+            CommandKind.ASK: conversation.ask,
+            CommandKind.ANSWER: conversation.answer,
         }
 
     async def carry_out(self, command: Command) -> None:
@@ -128,6 +134,7 @@ class Orders:
         now = self._ctx.wall()
         if task.state is not State.ENDED:
             raise NotNow(f"task {task.id} is {task.state}; only a task that has ended can be retried")
+        session = retried_session(task, command.args.get("mode"))
         async with self._ctx.db.write() as tx:
             event = announce.requeued(task, "it was asked to run again", now)
             await move(
@@ -135,6 +142,7 @@ class Orders:
                 task,
                 Trigger.RETRY,
                 event,
+                **session,
                 outcome=None,
                 reason=None,
                 exit_code=None,
@@ -220,6 +228,16 @@ class Orders:
     async def _task(self, command: Command) -> Task:
         async with self._ctx.db.read() as tx:
             return await get_task(tx, command.task_id or "")
+
+
+def retried_session(task: Task, mode: str | None) -> JSON:
+    """Give the columns to set so that a retried Claude Code goes on in its session, or begins a new one."""
+    if task.kind is not Kind.CLAUDE or mode != "fresh":
+        return {}
+    session = str(uuid.uuid4())
+    spec = {**task.spec, "sessionId": session, "sessionFromRun": task.run + 1}
+    spec.pop("resume", None)
+    return {"session_id": session, "spec": spec, "seen": None}
 
 
 def cancel_reason(command: Command) -> str:

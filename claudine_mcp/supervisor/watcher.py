@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.core.evidence import Evidence, ExitRecord, Judgement, Verdict, recover
@@ -22,10 +23,11 @@ from claudine_mcp.host.processes import MARKER, Process
 from claudine_mcp.registry.commands import add_command, finish_command, open_commands
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
-from claudine_mcp.registry.tasks import get_task, move, update_run, update_task
+from claudine_mcp.registry.tasks import get_task, move, run_seen, runs_of, store_seen, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
+from claudine_mcp.supervisor.output import STORE_EVERY_S, RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
 
@@ -62,12 +64,15 @@ class Watcher:
         self.stopper: Stopper | None = None
         self._exited_at: float | None = None
         self._next_look: float | None = None
+        self._output: RunOutput | None = None
 
     # -- when to look -----------------------------------------------------------------------------------
 
     def due(self) -> bool:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""
         if self.to_launch or (self._next_look is not None and self.ctx.mono() >= self._next_look):
+            return True
+        if self._output is not None and self._output.has_grown():
             return True
         return self.seen.has_changed() or not (self.over or self.seen.keeper_alive())
 
@@ -109,7 +114,10 @@ class Watcher:
     async def _launch(self, task: Task) -> None:
         self.to_launch = False
         folder = task_directory(self.ctx.state_dir, task.id)
-        plan = WORKLOADS[task.kind].launch(task, self.seen.path)
+        async with self.ctx.db.read() as tx:
+            runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
+        self.seen.path.mkdir(mode=0o700, exist_ok=True)
+        plan = WORKLOADS[task.kind].launch(task, runs, folder, self.seen.path)
         limits = self.ctx.settings.limits
         spec: dict[str, Any] = {
             "run": self.run.id,
@@ -123,6 +131,7 @@ class Watcher:
                 "CLAUDINE_PROGRESS": str(self.seen.path / "progress"),
             },
             "stdin": None if plan.stdin is None else str(plan.stdin),
+            "inbox": plan.inbox,
             "merge_streams": plan.merge_streams,
             "umask": task.spec.get("umask", 0o022),
             "niceness": limits.niceness,
@@ -150,9 +159,11 @@ class Watcher:
         elif verdict is Verdict.RUNNING and task.state is State.STARTING:
             await self._running(task)
         elif verdict is Verdict.RUNNING:
+            await self._read_output(task)
             await self._look_at_the_clock(task)
         elif verdict is Verdict.UNSUPERVISED:
             await self._unsupervised(task)
+            await self._read_output(task)
             await self._look_at_the_clock(task)
         elif verdict is Verdict.EXITED and evidence.exit is not None:
             await self._exited(task, evidence.exit)
@@ -198,6 +209,36 @@ class Watcher:
         self.ctx.admission_due = True
         self._finish()
 
+    async def output(self, task: Task) -> RunOutput:
+        """Give what understands the run's output, going on from where it was left."""
+        if self._output is None:
+            async with self.ctx.db.read() as tx:
+                state = await run_seen(tx, self.run)
+            self._output = RunOutput(self.ctx, task, self.seen, state)
+        return self._output
+
+    async def _read_output(self, task: Task) -> None:
+        """Read what was printed; keep what it tells; end the input of a run that has nothing more to do."""
+        output = await self.output(task)
+        if output.follower is None:
+            return
+        if output.read():
+            self.look_in(0.0)
+        await self._store_news(output)
+        if output.follower.wants_end_of_input():
+            async with self.ctx.db.read() as tx:
+                pending = await open_commands(tx)
+            if not any(item.task_id == task.id and item.kind is CommandKind.SEND for item in pending):
+                self.seen.end_input()
+
+    async def _store_news(self, output: RunOutput) -> None:
+        news = output.news()
+        if news is not None:
+            async with self.ctx.db.write() as tx:
+                await store_seen(tx, self.run, *news)
+        elif output.has_news():
+            self.look_in(STORE_EVERY_S)
+
     async def _unsupervised(self, task: Task) -> None:
         self.look_in(self.ctx.settings.monitoring.sample_interval / 1000)
         if not task.supervised:
@@ -230,7 +271,7 @@ class Watcher:
 
     async def _exited(self, task: Task, record: ExitRecord) -> None:
         record = with_memory_verdict(record, self.seen.main)
-        judgement = WORKLOADS[task.kind].judge(record, self.seen.path, stop_reason=None)
+        judgement = await self._judge(task, record)
         self.ctx.trace("exit-seen")
         await self._end(task, Trigger.EXITED, judgement, record)
         self.ctx.trace("end-committed")
@@ -290,7 +331,7 @@ class Watcher:
             signalled = self.stopper is not None and self.stopper.reached(self.seen.main)
             asked_at = await self._stop_asked_at()
             if record.at < asked_at and not signalled:
-                judgement = WORKLOADS[task.kind].judge(record, self.seen.path, stop_reason=None)
+                judgement = await self._judge(task, record)
         await self._end(task, trigger, judgement, record, gone=True)
         self._finish()
 
@@ -310,6 +351,8 @@ class Watcher:
         *,
         gone: bool = False,
     ) -> None:
+        if record is not None:
+            await self._read_to_end(task)
         now = self.ctx.wall()
         code = None if record is None else record.code
         number = None if record is None else record.signal
@@ -326,7 +369,20 @@ class Watcher:
             await move(tx, task, trigger, event, **shared, ended_at=ended_at, killed_for_memory=memory)
             await update_run(tx, self.run, **shared, exited_at=ended_at, gone_at=now if gone else None)
             await self._answer_cancels(tx, judgement)
+            news = None if self._output is None else self._output.news(force=True)
+            if news is not None:
+                await store_seen(tx, self.run, *news)
         self.ctx.admission_due = True
+
+    async def _judge(self, task: Task, record: ExitRecord) -> Judgement:
+        """Give the outcome that the output, read to its end, and the exit together support."""
+        output = await self._read_to_end(task)
+        return WORKLOADS[task.kind].judge(record, output.follower, stop_reason=None)
+
+    async def _read_to_end(self, task: Task) -> RunOutput:
+        output = await self.output(task)
+        await anyio.to_thread.run_sync(output.read_to_end)
+        return output
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:
         """Finish the cancels that were waiting for this tree to go."""

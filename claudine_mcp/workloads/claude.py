@@ -1,0 +1,89 @@
+"""A delegated Claude Code: started in a session of its own, followed by what it prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from claudine_mcp.core.evidence import ExitRecord, Judgement
+from claudine_mcp.core.models import JSON, Run, Task
+from claudine_mcp.host.files import write_durable
+from claudine_mcp.workloads.base import Follower, Launch
+from claudine_mcp.workloads.claude_arguments import arguments
+
+SERVERS = "env.mcp.json"
+"""Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
+ASK_SERVER, ASK_TOOL = "claudine_permission", "ask"
+GO_ON = "Go on with your task where it was interrupted."
+DEPTH = "CLAUDINE_DEPTH"
+
+
+class ClaudeWorkload:
+    """Runs what DelegateTask was given, and believes its stream together with its exit status."""
+
+    def launch(self, task: Task, runs: list[Run], folder: Path, run: Path) -> Launch:
+        """See `Workload`."""
+        spec = task.spec
+        since: int = spec.get("sessionFromRun", 1)
+        # A run that was killed before its first line has not made the session.
+        went_before = any(item.n >= since and item.started_at is not None for item in runs) and bool(
+            task.seen
+        )
+        prompt = (folder / "prompt").read_bytes().decode("utf-8", "surrogatepass")
+        first = GO_ON if went_before else prompt
+        messages = run / "messages.jsonl"
+        write_durable(messages, message(first, str(uuid.uuid4())))
+        servers = self._servers(task, folder)
+        config = run / SERVERS
+        if servers:
+            write_durable(config, json.dumps({"mcpServers": servers}).encode())
+        asks = spec.get("askTimeout") is not None
+        argv = arguments(
+            spec,
+            resume=went_before or bool(spec.get("resume")),
+            mcp_config=str(config) if servers else None,
+            prompt_tool=f"mcp__{ASK_SERVER}__{ASK_TOOL}" if asks else None,
+        )
+        return Launch(
+            [spec["program"], *argv], env={DEPTH: str(spec.get("depth", 1))}, stdin=messages, inbox=True
+        )
+
+    def _servers(self, task: Task, folder: Path) -> JSON:
+        servers: JSON = {}
+        if (folder / SERVERS).exists():
+            servers |= json.loads((folder / SERVERS).read_bytes())
+        if task.spec.get("askTimeout") is not None:
+            servers[ASK_SERVER] = {
+                "command": sys.executable,
+                "args": ["-P", "-m", "claudine_mcp", "ask"],
+                "env": {"CLAUDINE_HOME": str(folder.parent.parent)},
+            }
+        return servers
+
+    def follower(self, task: Task, state: Mapping[str, Any] | None) -> Follower | None:
+        """See `Workload`."""
+        from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
+
+        return ClaudeFollower(state, prior_cost_usd=float((task.seen or {}).get("totalCostUsd") or 0.0))
+
+    def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
+        """See `Workload`."""
+        if follower is None:
+            raise TypeError("a delegated Claude Code is judged by what it printed")
+        return follower.judge(record, stop_reason=stop_reason)
+
+
+def message(text: str, identifier: str) -> bytes:
+    """Give a line of stream-json input: what the user says. Sent again with the same identifier, it counts once."""
+    record = {"type": "user", "uuid": identifier, "message": {"role": "user", "content": text}}
+    return json.dumps(record).encode() + b"\n"
+
+
+def interrupt(identifier: str) -> bytes:
+    """Give a line of stream-json input: stop what you are doing, and listen."""
+    record = {"type": "control_request", "request_id": identifier, "request": {"subtype": "interrupt"}}
+    return json.dumps(record).encode() + b"\n"

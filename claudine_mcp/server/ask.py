@@ -64,12 +64,12 @@ def server(task_id: str) -> MCPServer[Front]:
         """Ask a person whether a tool may run."""
         front: Front = ctx.request_context.lifespan_context
         args = {"tool": tool_name, "input": input, "toolUseId": tool_use_id}
+        result: dict[str, Any] = {}
         async with anyio.create_task_group() as group:
             group.start_soon(_report, ctx)
             result = await _answer(front, task_id, args)
             group.cancel_scope.cancel()
-            return json.dumps(result)
-        raise AssertionError  # the group's body returns
+        return json.dumps(result)
 
     return asking
 

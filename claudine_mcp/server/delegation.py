@@ -97,10 +97,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             max_budget_usd=maxBudgetUsd,
             mcp_config=mcpConfig,
             continue_from=continueFrom,
-            depends_on=[
-                item.model_dump() if isinstance(item, DependencyParameter) else item
-                for item in dependsOn or []
-            ],
+            depends_on=plain(dependsOn),
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,

@@ -33,6 +33,9 @@ from fake_script import MARK, Fault, Json, Step, events_of, read_script
 REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 """What Claude Code adds to a prompt, before it or after it."""
 
+NO_ANSWER = "No response requested."
+"""What Claude Code has the model say where a session was stopped and is resumed."""
+
 ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -113,7 +116,7 @@ class Request:
             for text in reversed(_texts(self.messages[n])):
                 prompt = REMINDER.sub("", text).lstrip()
                 if prompt.startswith(MARK):
-                    turn = sum(message["role"] == "assistant" for message in self.messages[n:])
+                    turn = sum(_is_an_answer(message) for message in self.messages[n:])
                     return Place(prompt.splitlines()[0], n, turn)
         return None
 
@@ -122,6 +125,10 @@ def _texts(message: Json) -> list[str]:
     content = message.get("content", "")
     blocks = [{"text": content}] if isinstance(content, str) else content
     return [block["text"] for block in blocks if isinstance(block.get("text"), str)]
+
+
+def _is_an_answer(message: Json) -> bool:
+    return message["role"] == "assistant" and _texts(message) != [NO_ANSWER]
 
 
 def key_hash(key: str) -> str:

@@ -21,6 +21,7 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
 from claudine_mcp.server.submitted import Submitted, submitted

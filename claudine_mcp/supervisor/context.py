@@ -20,6 +20,10 @@ def _ignore(_step: str) -> None:
     """Nobody wants to know."""
 
 
+def _watch_nothing(_path: Path) -> None:
+    """The clock finds it."""
+
+
 @dataclass
 class Context:
     """One supervisor's surroundings.
@@ -33,6 +37,7 @@ class Context:
         statuses: wait statuses of reaped processes that were not keepers, by pid.
         observed: the runs that may have processes, by run id.
         admission_due: whether something has changed that queued tasks may have waited for.
+        watch: has the supervisor woken when this file grows.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
 
@@ -44,6 +49,7 @@ class Context:
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
     admission_due: bool = True
+    watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore
 
     @staticmethod

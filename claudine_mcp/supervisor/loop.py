@@ -38,6 +38,7 @@ from claudine_mcp.supervisor.ballast import Ballast
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
+from claudine_mcp.supervisor.wakeup import Cause, Wakeup
 from claudine_mcp.supervisor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -94,11 +95,18 @@ class Supervisor:
             LeaseLost: another supervisor has taken over.
         """
         idle_since: float | None = None
+        wakeup = Wakeup(listener)
+        self._ctx.watch = wakeup.watch
         async with anyio.create_task_group() as group:
             self._group = group
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
+            cause = Cause.BELL_OR_CLOCK
             while True:
+                if cause is Cause.OUTPUT:
+                    self._read_outputs()
+                    cause = await wakeup.wait(self._pause_s())
+                    continue
                 await self.step()
                 if await self._has_work():
                     idle_since = None
@@ -107,7 +115,13 @@ class Supervisor:
                 elif self._ctx.mono() - idle_since >= idle_exit_s:
                     group.cancel_scope.cancel()
                     return
-                await listener.wait(self._pause_s())
+                cause = await wakeup.wait(self._pause_s())
+
+    def _read_outputs(self) -> None:
+        """Read what runs have printed, without anything else that a pass does."""
+        for watcher in self._watchers.values():
+            if watcher.read_output():
+                watcher.wake.set()
 
     async def settle(self, listener: Listener) -> None:
         """Make passes, here and now, until nothing is between two states any more."""

@@ -76,6 +76,14 @@ class Watcher:
             return True
         return self.seen.has_changed() or not (self.over or self.seen.keeper_alive())
 
+    def read_output(self) -> bool:
+        """Read a piece of what was printed, if it is followed; give whether a step should come of it."""
+        output = self._output
+        if output is None or output.follower is None or self._stepping.locked() or not output.has_grown():
+            return False
+        more = output.read()
+        return more or output.is_due() or output.follower.wants_end_of_input()
+
     def next_look_in(self) -> float | None:
         """Give in how many seconds a step is due by the clock alone; None if by none."""
         return None if self._next_look is None else max(0.0, self._next_look - self.ctx.mono())
@@ -215,6 +223,8 @@ class Watcher:
             async with self.ctx.db.read() as tx:
                 state = await run_seen(tx, self.run)
             self._output = RunOutput(self.ctx, task, self.seen, state)
+            if self._output.follower is not None:
+                self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
     async def _read_output(self, task: Task) -> None:

@@ -1,0 +1,159 @@
+"""Reading fields of JSON that may be anything, as short text that can be stored and shown.
+
+Claude Code's output is read as evidence, so a field of the wrong type is an absent field and never an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, cast
+
+from claudine_mcp.core.models import JSON
+from claudine_mcp.core.terminal import render_line
+
+LABEL_CHARS: Final = 120
+"""How much of a tool's input is shown."""
+
+_LARGEST: Final = 2**53
+"""Integers beyond this are not exact in JSON (RFC 8259, section 6) and do not fit into a database."""
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_HASH_BYTES: Final = 8
+
+_TELLING: Final = (
+    "command",
+    "file_path",
+    "notebook_path",
+    "path",
+    "pattern",
+    "url",
+    "query",
+    "description",
+    "subject",
+    "skill",
+    "prompt",
+)
+"""Fields of tool inputs (sdk-tools.d.ts of Claude Code) that say the most about a call, best first."""
+
+
+def mapping(value: Any) -> JSON:
+    """The value if it is an object, else an empty one."""
+    return cast(JSON, value) if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return cast(list[Any], value) if isinstance(value, list) else []
+
+
+def integer(value: Any) -> int | None:
+    """The value if it is an integer that others can store, else None."""
+    is_one = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_one and abs(value) <= _LARGEST else None
+
+
+def number(value: Any) -> float | None:
+    """The value if it is a finite number of a usual size, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= _LARGEST else None  # not true of NaN, nor of infinity
+
+
+def count(value: Any) -> int:
+    """The value if it is an integer above zero, else 0."""
+    return max(integer(value) or 0, 0)
+
+
+def text(value: Any, max_chars: int) -> str:
+    """The value if it is a string, without what UTF-8 cannot hold and at most `max_chars` long; else ""."""
+    if not isinstance(value, str):
+        return ""
+    shown = shorten(value, max_chars)
+    return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", shown)
+
+
+def word(value: Any) -> str:
+    """A name or an id: one line, safe for a terminal, at most 120 characters; "" if it is no string."""
+    if isinstance(value, str) and len(value) <= LABEL_CHARS and value.isprintable():
+        return value  # surrogates are not printable
+    return one_line(value)
+
+
+def shorten(value: str, max_chars: int) -> str:
+    """The text with its middle replaced by a count, if it is longer than `max_chars` (at least 80)."""
+    if len(value) <= max_chars:
+        return value
+    mark = f"\n… [{len(value) - max_chars:,} more characters] …\n"
+    room = max_chars - len(mark)
+    tail = room // 4
+    mark = f"\n… [{len(value) - room:,} more characters] …\n"
+    return f"{value[: room - tail]}{mark}{value[-tail:]}"
+
+
+def one_line(value: Any, max_chars: int = LABEL_CHARS) -> str:
+    """A string as one line that is safe for a terminal; "" if it is none."""
+    if not isinstance(value, str):
+        return ""
+    # Splitting is linear, but of a file's whole content nobody wants to see more than this anyway.
+    head = value[: 8 * max_chars]
+    dots = " …" if len(head) < len(value) else ""
+    line = " ".join(head.split()) + dots
+    return render_line(line.encode(errors="surrogatepass"), max_chars=max_chars)
+
+
+def tool_summary(tool_input: Any) -> str:
+    """What a tool is called with, on one line of at most 120 characters that is safe for a terminal."""
+    fields = mapping(tool_input)
+    for name in _TELLING:
+        if shown := one_line(fields.get(name)):
+            return shown
+    if "todos" in fields:
+        return f"{len(items(fields['todos']))} items"
+    pairs: list[str] = []
+    for name, value in list(fields.items())[:8]:
+        if isinstance(value, str | int | float | bool):
+            pairs.append(f"{name}={_scalar(value)}")
+        elif value:
+            pairs.append(f"{name}=…")
+    return one_line(", ".join(pairs))
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, str):
+        return value[:LABEL_CHARS]
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return "…"  # str() refuses integers of thousands of digits
+    return json.dumps(value)
+
+
+def call_hash(name: str, tool_input: Any) -> str:
+    """A short hash that two calls share if they have the same tool and the same input, in whatever order."""
+    try:
+        written = json.dumps(tool_input, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    except (RecursionError, ValueError):
+        written = "?"
+    return blake2b(f"{name}\0{written}".encode(errors="replace"), digest_size=_HASH_BYTES).hexdigest()
+
+
+def first_texts(value: Any, max_chars: int) -> str:
+    """The text of a message's or a tool result's content: a string, or blocks of which some are text."""
+    if isinstance(value, str):
+        return text(value, max_chars)
+    parts: list[str] = []
+    for block in items(value):
+        fields: Mapping[str, Any] = mapping(block)
+        kind = word(fields.get("type"))
+        if kind == "text":
+            parts.append(text(fields.get("text"), max_chars))
+        elif kind:
+            parts.append(f"[{kind}]")
+    return text("\n".join(parts), max_chars)
+
+
+def is_finite(value: float) -> bool:
+    """Whether a time or a duration can be shown."""
+    return math.isfinite(value)

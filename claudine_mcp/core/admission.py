@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from claudine_mcp.core.models import JSON, Dependency, Priority
 from claudine_mcp.core.states import Outcome
@@ -20,6 +21,7 @@ class Waiting:
     not_before: float | None = None
     depends_on: tuple[Dependency, ...] = ()
     hold: JSON | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def decide(
     caps: Caps,
     outcomes: Mapping[str, Outcome | None],
     now: float,
+    busy_sessions: Mapping[str, str] = MappingProxyType({}),
 ) -> Decisions:
     """Decide about every queued task.
 
@@ -69,7 +72,10 @@ def decide(
         caps: how many may.
         outcomes: of the tasks that others depend on: None while not ended; absent if it was removed.
         now: seconds since the epoch.
+        busy_sessions: sessions that a run is in, each with its task: two runs would branch it, and one
+            branch would be lost.
     """
+    busy = dict(busy_sessions)
     decisions = Decisions()
     for task in sorted(waiting, key=order):
         failed, pending = _dependencies(task, outcomes)
@@ -80,9 +86,13 @@ def decide(
         elif task.not_before is not None and task.not_before > now:
             decisions.hold[task.id] = {"rule": "notBefore", "until": task.not_before}
             decisions.look_again_at = min(task.not_before, decisions.look_again_at or task.not_before)
+        elif task.session is not None and task.session in busy:
+            decisions.hold[task.id] = {"rule": "session", "taskIds": [busy[task.session]]}
         elif active < caps.soft or (task.priority is Priority.P0 and active < caps.hard):
             decisions.over_soft = decisions.over_soft or active >= caps.soft
             decisions.admit.append(task.id)
+            if task.session is not None:
+                busy[task.session] = task.id
             active += 1
         else:
             rule = "hardCap" if active >= caps.hard else "softCap"
@@ -112,6 +122,8 @@ def describe_hold(hold: JSON | None) -> str:
         ids: list[str] = hold["taskIds"]
         noun = "task" if len(ids) == 1 else "tasks"
         return f"waits for {noun} {', '.join(ids)} to end"
+    if hold["rule"] == "session":
+        return f"waits for task {hold['taskIds'][0]}, which is in the same Claude Code session"
     if hold["rule"] == "notBefore":
         return "waits for its time (notBefore)"
     name = "limits.hardMaxConcurrent" if hold["rule"] == "hardCap" else "limits.softMaxConcurrent"

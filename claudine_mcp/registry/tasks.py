@@ -5,7 +5,6 @@ Every function takes an open `Transaction`, so that what belongs together is com
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -257,7 +256,8 @@ async def find_tasks(tx: Transaction, wanted: Filter, limit: int, before: int | 
 async def waiting_tasks(tx: Transaction) -> list[Waiting]:
     """Give what admission needs of every queued task, without reading their specifications."""
     rows = await tx.all(
-        "SELECT id, seq, priority, queued_at, not_before, depends_on, hold FROM tasks WHERE state = 'queued'"
+        "SELECT id, seq, priority, queued_at, not_before, depends_on, hold, session_id FROM tasks"
+        " WHERE state = 'queued'"
     )
     return [
         Waiting(
@@ -267,10 +267,21 @@ async def waiting_tasks(tx: Transaction) -> list[Waiting]:
             queued_at=row["queued_at"],
             not_before=row["not_before"],
             depends_on=dependencies_of(row["depends_on"]),
-            hold=None if row["hold"] is None else json.loads(row["hold"]),
+            hold=optional(row["hold"]),
+            session=row["session_id"],
         )
         for row in rows
     ]
+
+
+async def busy_sessions(tx: Transaction) -> dict[str, str]:
+    """Give the Claude Code sessions that a run is in, each with its task."""
+    marks = ", ".join("?" * len(ACTIVE))
+    rows = await tx.all(
+        f"SELECT session_id, id FROM tasks WHERE session_id IS NOT NULL AND state IN ({marks})",
+        sorted(ACTIVE),
+    )
+    return {row["session_id"]: row["id"] for row in rows}
 
 
 async def set_holds(tx: Transaction, holds: dict[str, JSON]) -> None:

@@ -129,7 +129,7 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     return Event(
         "task:needs-permission",
         Severity.WARNING,
-        f"{task.name} ({task.id}) asks whether it may use {wants}. Denied unless answered within {human_duration(limit_s)}",
+        f"{task.name} ({task.id}) asks whether it may use {wants}. Unanswered for {human_duration(limit_s)}, it is denied",
         at,
         task_id=task.id,
         run_id=f"{task.id}.{task.run}",
@@ -143,11 +143,8 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
 
 def summary(args: JSON) -> str:
     """Say in one line what a tool is wanted for."""
-    given = args.get("input")
-    text = ""
-    if isinstance(given, Mapping):
-        values = [value for value in given.values() if isinstance(value, str) and value]
-        text = values[0] if values else ""
+    given: JSON = args.get("input") or {}
+    text = next((value for value in given.values() if isinstance(value, str) and value), "")
     line = " ".join(text.split())
     return f"{args.get('tool')}({line[:SHORT]}{'…' if len(line) > SHORT else ''})"
 

@@ -22,6 +22,7 @@ from claudine_mcp.registry.database import DiskFull, Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import (
     add_run,
+    busy_sessions,
     count_active,
     get_task,
     has_work,
@@ -97,7 +98,9 @@ class Supervisor:
         idle_since: float | None = None
         wakeup = Wakeup(listener)
         self._ctx.watch = wakeup.watch
-        async with anyio.create_task_group() as group:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(wakeup.close)
+            group = await stack.enter_async_context(anyio.create_task_group())
             self._group = group
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
@@ -232,9 +235,10 @@ class Supervisor:
             active = await count_active(tx)
             wanted = {item.task_id for task in waiting for item in task.depends_on}
             outcomes = await outcomes_of(tx, sorted(wanted))
+            sessions = await busy_sessions(tx)
         limits = self._ctx.settings.limits
         caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
-        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall())
+        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall(), sessions)
         self._look_again_at = decisions.look_again_at
         known = {task.id: task.hold for task in waiting}
         holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}

@@ -62,6 +62,7 @@ def decide(
     caps: Caps,
     outcomes: Mapping[str, Outcome | None],
     now: float,
+    *,
     busy_sessions: Mapping[str, str] = MappingProxyType({}),
 ) -> Decisions:
     """Decide about every queued task.

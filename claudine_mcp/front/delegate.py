@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+from pydantic import TypeAdapter
 
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.errors import InvalidInput, NotNow
@@ -39,6 +41,7 @@ MIN_VERSION = (2, 1, 0)
 VERSION_LIMIT_S = 20
 MAX_PROMPT_BYTES = 10 * 2**20
 MAX_TOOLS = 200
+Servers = TypeAdapter(dict[str, dict[str, Any]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
     depth = int(front.env.get(DEPTH) or 0)
     if depth >= settings.claude.max_depth:
         raise NotNow(
-            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is {settings.claude.max_depth}: "
-            "do the work here"
+            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
+            f"{settings.claude.max_depth}: do the work here"
         )
     cwd = checked_cwd(request.cwd, front.cwd)
     project = load_project(Path(cwd))
@@ -94,7 +97,9 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
     files = {"env": environment_file(env), "prompt": request.prompt.encode("utf-8", "surrogatepass")}
     if request.mcp_config:
         files["env.mcp.json"] = json.dumps(checked_servers(request.mcp_config, settings)).encode()
-    task = new_task(request, Kind.CLAUDE, request.prompt, spec, cwd, project, front.origin)
+    task = new_task(
+        request, Kind.CLAUDE, request.prompt, spec=spec, cwd=cwd, project=project, submitter=front.origin
+    )
     return await front.submit(Submission(task, files, checked_dependencies(request.depends_on)))
 
 
@@ -163,14 +168,14 @@ def checked_servers(config: Mapping[str, Any], settings: Settings) -> JSON:
             "mcpConfig", "it is no configuration of servers", 'Give {"mcpServers": {name: {…}}}.'
         )
     allowed = settings.claude.allowed_mcp_servers
-    for name in servers:
+    for name in found:
         if "*" not in allowed and name not in allowed:
             raise InvalidInput(
                 "mcpConfig",
                 f"a server named {name!r} would run with the delegated Claude Code",
                 "Only the user's own configuration can allow it: claude.allowedMcpServers.",
             )
-    return dict(servers)
+    return found
 
 
 async def program(command: str, env: Mapping[str, str]) -> str:
@@ -186,7 +191,7 @@ async def program(command: str, env: Mapping[str, str]) -> str:
             f"there is no {command!r} on the PATH of this client",
             "Install Claude Code, or set claude.command to its whole path.",
         )
-    found = Path(path).resolve().stat()
+    found = os.stat(path)
     text = await anyio.to_thread.run_sync(version_of, path, found.st_mtime_ns, found.st_size)
     numbers = tuple(int(part) for part in text.split(" ")[0].split(".") if part.isdecimal())
     if numbers < MIN_VERSION:

@@ -120,7 +120,7 @@ def check_command(
         spec["restartable"] = True
     text = command if isinstance(command, str) else " ".join(command)
     spec |= checked_timeout(request.timeout, request.on_timeout, project, settings)
-    task = new_task(request, Kind.COMMAND, text, spec, cwd, project, submitter)
+    task = new_task(request, Kind.COMMAND, text, spec=spec, cwd=cwd, project=project, submitter=submitter)
     return Submission(task, {"env": environment_file(task_env)}, checked_dependencies(request.depends_on))
 
 
@@ -128,6 +128,7 @@ def new_task(
     request: TaskRequest,
     kind: Kind,
     text: str,
+    *,
     spec: JSON,
     cwd: str,
     project: ProjectDefaults,

@@ -129,7 +129,7 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     return Event(
         "task:needs-permission",
         Severity.WARNING,
-        f"{task.name} ({task.id}) asks whether it may use {wants}. Unanswered for {human_duration(limit_s)}, it is denied",
+        f"{task.name} ({task.id}) asks to use {wants}. Unanswered for {human_duration(limit_s)}, it is denied",
         at,
         task_id=task.id,
         run_id=f"{task.id}.{task.run}",

@@ -238,7 +238,7 @@ class Supervisor:
             sessions = await busy_sessions(tx)
         limits = self._ctx.settings.limits
         caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
-        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall(), sessions)
+        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall(), busy_sessions=sessions)
         self._look_again_at = decisions.look_again_at
         known = {task.id: task.hold for task in waiting}
         holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import uuid
@@ -13,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from pydantic import TypeAdapter
 
@@ -162,11 +162,12 @@ def checked_servers(config: Mapping[str, Any], settings: Settings) -> JSON:
     Raises:
         InvalidInput: the user's file does not allow one of them, or the form is wrong.
     """
-    servers = config.get("mcpServers", config)
-    if not isinstance(servers, Mapping) or not all(isinstance(item, Mapping) for item in servers.values()):
-        raise InvalidInput(
-            "mcpConfig", "it is no configuration of servers", 'Give {"mcpServers": {name: {…}}}.'
-        )
+    servers: Any = config.get("mcpServers", config)
+    try:
+        found = Servers.validate_python(servers)
+    except ValidationError as error:
+        right = 'Give {"mcpServers": {name: {…}}}.'
+        raise InvalidInput("mcpConfig", "it is no configuration of servers", right) from error
     allowed = settings.claude.allowed_mcp_servers
     for name in found:
         if "*" not in allowed and name not in allowed:
@@ -191,7 +192,7 @@ async def program(command: str, env: Mapping[str, str]) -> str:
             f"there is no {command!r} on the PATH of this client",
             "Install Claude Code, or set claude.command to its whole path.",
         )
-    found = os.stat(path)
+    found = await anyio.Path(path).stat()
     text = await anyio.to_thread.run_sync(version_of, path, found.st_mtime_ns, found.st_size)
     numbers = tuple(int(part) for part in text.split(" ")[0].split(".") if part.isdecimal())
     if numbers < MIN_VERSION:

@@ -29,6 +29,8 @@ RESULT_CHARS: Final = 8000
 ERROR_CHARS: Final = 500
 TODO_CHARS: Final = 200
 
+_TOO_MANY_REQUESTS: Final = 429
+
 
 class Phase(StrEnum):
     """What a run of Claude Code is doing, as far as it says so.
@@ -106,6 +108,11 @@ class Retry:
     error: str
     since: float
 
+    @property
+    def is_for_limit(self) -> bool:
+        """Whether it failed because of a limit on requests, rather than at the API."""
+        return self.error_status == _TOO_MANY_REQUESTS or self.error == "rate_limit"
+
 
 @dataclass(slots=True)
 class RateLimit:
@@ -145,6 +152,7 @@ class Result:
         api_error: Claude Code's own name for the kind of an API error, such as `connection_failed`; often "".
         text: the last answer, or the error in words, shortened in its middle; not safe for a terminal.
         terminal_reason: `completed`, `max_turns`, `api_error`, `aborted_tools`, …
+        queued_turns: how many messages wait to be answered after it, as far as it says so.
         is_interrupted: whether Claude Code says that it was being shut down.
     """
 
@@ -159,6 +167,7 @@ class Result:
     errors: list[str] = field(default_factory=list[str])
     terminal_reason: str = ""
     duration_s: float | None = None
+    queued_turns: int = 0
     is_interrupted: bool = False
 
 
@@ -181,7 +190,8 @@ class StreamState:
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.
-        denial_count: how many there were; `denials` are the first of them.
+        denial_count: how many there were; `denials` are the first of them. Those beyond are counted when their
+            turn has ended.
     """
 
     cost_before_usd: float = 0.0

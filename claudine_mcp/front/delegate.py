@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.errors import InvalidInput, NotNow

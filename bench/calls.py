@@ -32,9 +32,9 @@ def measure(*, quick: bool) -> list[Row]:
         ids = fill(place, ours, MANY)
         rows += large(ours, ids, rounds)
     with home() as place, connected(CLAUDINE, place.env) as ours:
-        ids = fill(place, ours, 500, queued=True)
-        rows.append(p95_row("TaskStatus p95 of one of 500 queued tasks", one_of(ours, ids), rounds))
-        rows.append(p95_row("TaskStatus p95 without an id, 500 queued", lambda: ours.call("TaskStatus"), rounds))
+        ids = fill(place, ours, MANY, queued=True)
+        rows.append(p95_row(f"TaskStatus p95 of one of {MANY:,} queued tasks", one_of(ours, ids), rounds, 20))
+        rows.append(p95_row("… without an id", lambda: ours.call("TaskStatus"), rounds, 20))
     return rows
 
 
@@ -43,11 +43,21 @@ def large(ours: Client, ids: list[str], rounds: int) -> list[Row]:
     return [
         p95_row(f"TaskStatus p95, {MANY:,} tasks", one_of(ours, ids), rounds, 20),
         p95_row(f"ListTasks p95, {MANY:,} tasks, a page of 50", lambda: ours.call("ListTasks"), rounds, 20),
-        p95_row("… by a label that one in 1,000 has", lambda: ours.call("ListTasks", filter={"label": "rare"}), rounds, 20),
-        p95_row("… by a text that none has", lambda: ours.call("ListTasks", filter={"text": "nowhere"}), rounds, 20),
+        p95_row(
+            "… by a label that one in 1,000 has",
+            lambda: ours.call("ListTasks", filter={"label": "rare"}),
+            rounds,
+            20,
+        ),
+        p95_row(
+            "… by a text that none has",
+            lambda: ours.call("ListTasks", filter={"text": "nowhere"}),
+            rounds,
+            20,
+        ),
         p95_row("… that run (none)", lambda: ours.call("ListTasks", filter={"state": "running"}), rounds, 20),
         p95_row("… a page of 500", lambda: ours.call("ListTasks", limit=500), rounds // 4),
-        p95_row("TaskStatus p95 without an id", lambda: ours.call("TaskStatus"), rounds),
+        p95_row("TaskStatus p95 without an id", lambda: ours.call("TaskStatus"), rounds, 20),
     ]
 
 
@@ -80,17 +90,37 @@ def fill(place: Home, ours: Client, count: int, *, queued: bool = False) -> list
     ours.call("ListTasks")
     ids = [f"bench{number:05d}" for number in range(count)]
     now = time.time()
-    common = ("command", "/", json.dumps({"command": "make -j4 test", "umask": 18}), json.dumps({"by": "bench"}), 1)
+    common = (
+        "command",
+        "/",
+        json.dumps({"command": "make -j4 test", "umask": 18}),
+        json.dumps({"by": "bench"}),
+        1,
+    )
     with closing(sqlite3.connect(place.registry)) as connection:
         for number, task_id in enumerate(ids):
             at = now - HOUR_S - count + number
             labels = ["nightly", "rare"] if number % 1000 == 0 else ["nightly"]
-            state = ("queued", None, None, None, now + HOUR_S) if queued else ("ended", "succeeded", 0, at + 60, None)
+            state = (
+                ("queued", None, None, None, now + HOUR_S)
+                if queued
+                else ("ended", "succeeded", 0, at + 60, None)
+            )
             connection.execute(
                 "INSERT INTO tasks (kind, cwd, spec, submitter, priority, id, name, labels, created_at, queued_at,"
                 " state, outcome, exit_code, ended_at, not_before, started_at, run)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*common, task_id, f"build {number}", json.dumps(labels), at, at, *state, None if queued else at, int(not queued)),
+                (
+                    *common,
+                    task_id,
+                    f"build {number}",
+                    json.dumps(labels),
+                    at,
+                    at,
+                    *state,
+                    None if queued else at,
+                    int(not queued),
+                ),
             )
             if not queued:
                 connection.execute(

@@ -111,7 +111,7 @@ class ToolFailed(Exception):
 
 
 class Client:
-    """One server as a child process, and requests to it, one at a time.
+    """One server as a child process, and requests to it.
 
     Args:
         command: what starts the server.
@@ -120,8 +120,14 @@ class Client:
 
     def __init__(self, command: Sequence[str], env: dict[str, str]) -> None:
         self._ids = itertools.count(1)
+        self._answers: dict[int, dict[str, Any]] = {}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, cwd="/"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd="/",
         )
 
     @property
@@ -143,23 +149,31 @@ class Client:
         return number
 
     def result_of(self, number: int) -> dict[str, Any]:
-        """Read until the answer with this id is there; what else comes is dropped."""
+        """Wait for the answer to a request; give the result."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        while number not in self._answers:
+            line = self._process.stdout.readline()
+            if not line:
+                raise ToolFailed("the server has gone")
             message = json.loads(line)
-            if message.get("id") == number:
-                if "error" in message:
-                    raise ToolFailed(message["error"])
-                return message["result"]
-        raise ToolFailed("the server has gone")
+            if "method" not in message:
+                self._answers[message["id"]] = message
+        answer = self._answers.pop(number)
+        if "error" in answer:
+            raise ToolFailed(answer["error"])
+        return answer["result"]
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool; give its structured result."""
-        return self.structured(self.request("tools/call", name=tool, arguments=arguments))
+        return self.called(self.begin_call(tool, **arguments))
 
-    @staticmethod
-    def structured(result: dict[str, Any]) -> dict[str, Any]:
-        """Give what a tool call's result holds."""
+    def begin_call(self, tool: str, **arguments: Any) -> int:
+        """Call a tool without waiting; give the request's id, for `called`."""
+        return self.send("tools/call", name=tool, arguments=arguments)
+
+    def called(self, number: int) -> dict[str, Any]:
+        """Wait for a tool's answer; give its structured result."""
+        result = self.result_of(number)
         if result.get("isError"):
             raise ToolFailed(result["content"][0]["text"])
         return result["structuredContent"]

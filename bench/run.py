@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import sys
 import time
@@ -31,8 +30,10 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.names) - set(THEMES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(THEMES)}")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    head = f"Measured on {today} with `python bench/run.py{' --quick' if options.quick else ''}` on {machine()}."
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    head = (
+        f"Measured on {today} with `python bench/run.py{' --quick' if options.quick else ''}` on {machine()}."
+    )
     print(head)
     rows: list[Row] = []
     parts: list[str] = []

@@ -43,11 +43,18 @@ def measure(*, quick: bool) -> list[Row]:
         ratio("spawn → list of tools", listed),
         ratio("CPU until then", used),
     ]
-    rows.append(Row("first tool call (ListTasks) of a server", 1000 * statistics.median(called), "ms", note=spread(called)))
+    rows.append(
+        Row(
+            "first tool call (ListTasks) of a server",
+            1000 * statistics.median(called),
+            "ms",
+            note=spread(called),
+        )
+    )
     return rows
 
 
 def ratio(what: str, times: dict[Sequence[str], list[float]], target: float | None = None) -> Row:
     """Compare medians."""
     value = statistics.median(times[CLAUDINE]) / statistics.median(times[BARE])
-    return Row(what, value, "×", target, f"{spread(times[CLAUDINE])}; bare {spread(times[BARE])}")
+    return Row(what, value, "times", target, f"{spread(times[CLAUDINE])}; bare {spread(times[BARE])}")

@@ -1,4 +1,4 @@
-"""The real Claude Code in tests: a clean environment, and runs of ``claude -p`` to start, watch and talk to."""
+"""The real Claude Code in tests: an environment of its own, and runs of ``claude -p`` to start, watch and talk to."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-import uuid
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,18 @@ from support import kill, wait_until
 
 Json = dict[str, Any]
 
-KEY = "dummy-key-for-a-fake-on-loopback-only"
-"""Longer than the 20 characters by which Claude Code remembers that a key was approved."""
+KEY = "a-key-that-only-a-fake-on-loopback-takes"
+"""Claude Code remembers by the last 20 characters that a key was approved."""
 
-TO_END_S = 60.0
+LIMIT_S = 60.0
 """A run takes one or two seconds; the rest is for a busy machine."""
+
+TINY_SERVER = Path(__file__).parent / "claude" / "tiny_server.py"
 
 
 def claude_env(folder: Path, url: str) -> dict[str, str]:
     """Give the whole environment of a Claude Code that is nobody's: it lives in `folder` and talks to `url` only."""
-    home, tmp = folder / "home", folder / "tmp"
+    home, tmp = folder / "claude-home", folder / "tmp"
     for path in (home, tmp):
         path.mkdir(parents=True, exist_ok=True)
     return {
@@ -38,11 +39,17 @@ def claude_env(folder: Path, url: str) -> dict[str, str]:
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_API_KEY": KEY,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_ERROR_REPORTING": "1",
-        "NO_PROXY": "127.0.0.1",
     }
+
+
+def tiny_server(record: Path) -> str:
+    """Give the MCP configuration of the server ``tiny``, which notes its calls in a file."""
+    command = {"command": sys.executable, "args": [str(TINY_SERVER), str(record)]}
+    return json.dumps({"mcpServers": {"tiny": command}})
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Run:
     """A run of ``claude -p`` with stream-json output.
 
     Attributes:
-        process: of Claude Code; its stdin is a pipe if it was asked for.
+        process: of Claude Code; its stdin is a pipe if it was started without a prompt.
         stdout: the file that it writes.
         stderr: the same.
     """
@@ -60,7 +67,7 @@ class Run:
     stderr: Path
 
     def lines(self, kind: str | None = None, subtype: str | None = None) -> list[Json]:
-        """Give the complete lines so far, of one type and subtype if these are given."""
+        """Give the complete lines so far; of one type and subtype, if these are given."""
         whole = self.stdout.read_bytes().rpartition(b"\n")[0]
         lines = [json.loads(line) for line in whole.splitlines()]
         return [
@@ -69,31 +76,41 @@ class Run:
             if kind in {None, line.get("type")} and subtype in {None, line.get("subtype")}
         ]
 
+    def kinds(self) -> list[str]:
+        """Give the type, with the subtype if there is one, of each line so far."""
+        return [":".join(filter(None, (line["type"], line.get("subtype")))) for line in self.lines()]
+
     def wait_for(self, kind: str, subtype: str | None = None, count: int = 1) -> Json:
         """Wait for the nth line of a type; give it."""
         found = wait_until(
             lambda: self.lines(kind, subtype)[count - 1 : count],
-            TO_END_S,
-            f"line {count} of {kind} {subtype or ''}; there are {self.kinds()}; stderr: {self.errors()}",
+            LIMIT_S,
+            f"line {count} of {kind} {subtype or ''} in {self.stdout}",
         )
         return found[0]
 
-    def kinds(self) -> list[str]:
-        """Give the type and subtype of each line so far."""
-        return [":".join(filter(None, (line["type"], line.get("subtype")))) for line in self.lines()]
-
-    def errors(self) -> str:
-        """Give what it wrote to stderr."""
-        return self.stderr.read_text(encoding="utf-8", errors="replace")
-
     def wait(self) -> int:
         """Wait for its end; give the exit code, or the signal as a negative number."""
-        return self.process.wait(TO_END_S)
+        return self.process.wait(LIMIT_S)
 
     @property
     def result(self) -> Json:
         """The last result."""
         return self.lines("result")[-1]
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to stderr."""
+        return self.stderr.read_text(encoding="utf-8", errors="replace")
+
+    def fate(self, message: str) -> list[str]:
+        """Give what became of a message, by its uuid: ``queued``, ``started``, ``completed`` and so on."""
+        lines = self.lines("command_lifecycle")
+        return [line["state"] for line in lines if line["command_uuid"] == message]
+
+    def wait_for_fate(self, message: str, state: str) -> None:
+        """Wait until this has become of a message."""
+        wait_until(lambda: state in self.fate(message), LIMIT_S, f"message {message} is {state}")
 
     def write(self, message: Json) -> None:
         """Write a line to its stdin."""
@@ -105,15 +122,32 @@ class Run:
         """Write a user's message to its stdin."""
         self.write({"type": "user", "message": {"role": "user", "content": text}, **more})
 
-    def interrupt(self, request_id: str = "r1", **more: Any) -> None:
-        """Ask it to stop its turn."""
-        request = {"subtype": "interrupt", **more}
+    def control(self, request_id: str, subtype: str, **more: Any) -> Json:
+        """Write a control request to its stdin; wait for the response and give it."""
+        request = {"subtype": subtype, **more}
         self.write({"type": "control_request", "request_id": request_id, "request": request})
+
+        def responses() -> list[Json]:
+            answers = [line["response"] for line in self.lines("control_response")]
+            return [answer for answer in answers if answer["request_id"] == request_id]
+
+        return wait_until(responses, LIMIT_S, f"a response to {subtype}")[0]
+
+    def answer(self, question: Json, response: Json) -> None:
+        """Answer a control request that it wrote."""
+        ids = {"subtype": "success", "request_id": question["request_id"]}
+        self.write({"type": "control_response", "response": {**ids, "response": response}})
 
     def close(self) -> None:
         """Close its stdin."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    def finish(self) -> int:
+        """Close its stdin and wait for its end; give the exit code."""
+        self.close()
+        return self.wait()
 
 
 @dataclass
@@ -134,20 +168,24 @@ class ClaudeCode:
     runs: list[Run] = field(default_factory=list[Run])
 
     def start(
-        self, prompt: str | None, *options: str, cwd: Path | None = None, env: dict[str, str] | None = None
+        self,
+        prompt: str | None,
+        *options: str,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> Run:
-        """Start ``claude -p``; without a prompt its stdin is a pipe for stream-json."""
-        name = f"run-{len(self.runs)}"
-        stdin, stdout, stderr = (self.folder / f"{name}.{end}" for end in ("in", "out", "err"))
-        stdin.write_text(prompt or "", encoding="utf-8")
-        talk = ["--input-format", "stream-json"] if prompt is None else []
-        with stdin.open("rb") as told, stdout.open("wb") as out, stderr.open("wb") as err:
+        """Start ``claude -p`` with the prompt in a file; without a prompt, with a pipe for stream-json."""
+        name = f"claude-{len(self.runs)}"
+        told, stdout, stderr = (self.folder / f"{name}.{end}" for end in ("in", "out", "err"))
+        told.write_text(prompt or "", encoding="utf-8")
+        argv = [*self.argv, "-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config"]
+        argv += ["--input-format", "stream-json"] if prompt is None else []
+        with told.open("rb") as stdin, stdout.open("wb") as out, stderr.open("wb") as err:
             process = subprocess.Popen(
-                [*self.argv, "-p", "--output-format", "stream-json", "--verbose"]
-                + ["--strict-mcp-config", *talk, *options],
+                [*argv, *options],
                 cwd=cwd or self.work,
                 env=self.env if env is None else env,
-                stdin=subprocess.PIPE if prompt is None else told,
+                stdin=subprocess.PIPE if prompt is None else stdin,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -164,26 +202,8 @@ class ClaudeCode:
     def end(self) -> None:
         """End every run that still goes on, and reap it."""
         for run in self.runs:
-            if run.process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    run.process.stdin.close()
             if run.process.poll() is None:
                 kill(run.process.pid)
+            if run.process.stdin is not None:
+                run.close()
             run.wait()
-
-
-@contextlib.contextmanager
-def claude_code(argv: list[str], folder: Path, url: str) -> Iterator[ClaudeCode]:
-    """Give a Claude Code that lives in `folder`, and end its runs afterwards."""
-    work = folder / "work"
-    work.mkdir(exist_ok=True)
-    code = ClaudeCode(argv, claude_env(folder, url), work, folder)
-    try:
-        yield code
-    finally:
-        code.end()
-
-
-def new_session_id() -> str:
-    """Choose a session's id."""
-    return str(uuid.uuid4())

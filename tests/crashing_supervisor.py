@@ -9,8 +9,9 @@ that every point is appended to as it is passed. A point is what `Context.trace`
 - ``signal<``, ``signal>``: before and after a process gets a signal;
 - ``files<``, ``files>``: before and after the files of a removed task go.
 
-``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the exit
-status of a process neither by waiting for it nor from the kernel.
+It does not sweep what is old: that comes at its own times, and would upset the count of transactions.
+``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
+exit status of a process neither by waiting for it nor from the kernel.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from claudine_mcp.executors import local
 from claudine_mcp.registry.database import Database, Transaction
 from claudine_mcp.supervisor import observation, orders, process, stopping
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.retention import Retention
 
 _passed: Counter[str] = Counter()
 _at = os.environ.get("CRASH_AT", "")
@@ -72,6 +74,10 @@ class TracedContext(Context):
             self.statuses = Forgetful()
 
 
+async def no_sweep(self: Retention) -> None:
+    """Leave what is old."""
+
+
 def patch() -> None:
     """Set the points."""
     write, durable = Database.write, local.write_durable
@@ -94,6 +100,7 @@ def patch() -> None:
     stopping.send = around("signal", stopping.send)
     orders.shutil.rmtree = around("files", orders.shutil.rmtree)
     process.Context = TracedContext
+    Retention.sweep = no_sweep
     if keeper := os.environ.get("CRASH_KEEPER"):
         local.KEEPER_SOURCE = Path(keeper)
     if os.environ.get("CRASH_BLIND"):

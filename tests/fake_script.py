@@ -36,7 +36,7 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,39 +169,68 @@ def _fault(verb: str, words: list[str]) -> Fault:
 
 
 def _blocks(verb: str, rest: str) -> list[Json]:
-    first, _, others = rest.partition(" ")
-    match verb:
-        case "text":
-            return _text(rest)
-        case "stream":
-            return _text(" ".join(f"word{n}" for n in range(int(first))))
-        case "bash" | "background":
-            background = {"run_in_background": True} if verb == "background" else {}
-            return _call("Bash", {"command": rest, "description": "a step of the script", **background})
-        case "write":
-            return _call("Write", {"file_path": first, "content": others})
-        case "tool":
-            return _call(first, json.loads(others or "{}"))
-        case "todo":
-            return _call("TodoWrite", {"todos": [_todo(item.strip()) for item in rest.split(";")]})
-        case "tasks":
-            items = [item.strip() for item in rest.split(";")]
-            calls = [_call("TaskCreate", {"subject": item, "description": item}) for item in items]
-            return [block for blocks in calls for block in blocks]
-        case "task":
-            return _call("TaskUpdate", {"taskId": first, "status": others})
-    raise ValueError("there is no such step")
+    if verb not in STEPS:
+        raise ValueError("there is no such step")
+    return STEPS[verb](rest)
 
 
 def _text(words: str) -> list[Json]:
     return [{"type": "text", "text": words}]
 
 
+def _stream(rest: str) -> list[Json]:
+    return _text(" ".join(f"word{n}" for n in range(int(rest.split(maxsplit=1)[0]))))
+
+
 def _call(name: str, arguments: Json) -> list[Json]:
     return [{"type": "tool_use", "name": name, "input": arguments}]
 
 
-def _todo(item: str) -> Json:
-    status = {"+": "completed", ">": "in_progress"}.get(item[:1], "pending")
-    words = item.lstrip("+> ")
-    return {"content": words, "status": status, "activeForm": words}
+def _bash(command: str, **more: Any) -> list[Json]:
+    return _call("Bash", {"command": command, "description": "a step of the script", **more})
+
+
+def _write(rest: str) -> list[Json]:
+    path, _, words = rest.partition(" ")
+    return _call("Write", {"file_path": path, "content": words})
+
+
+def _tool(rest: str) -> list[Json]:
+    name, _, arguments = rest.partition(" ")
+    return _call(name, json.loads(arguments or "{}"))
+
+
+def _todo(rest: str) -> list[Json]:
+    todos: list[Json] = []
+    for item in rest.split(";"):
+        status = {"+": "completed", ">": "in_progress"}.get(item.strip()[:1], "pending")
+        words = item.strip().lstrip("+> ")
+        todos.append({"content": words, "status": status, "activeForm": words})
+    return _call("TodoWrite", {"todos": todos})
+
+
+def _tasks(rest: str) -> list[Json]:
+    subjects = [item.strip() for item in rest.split(";")]
+    return [
+        block
+        for subject in subjects
+        for block in _call("TaskCreate", {"subject": subject, "description": subject})
+    ]
+
+
+def _task(rest: str) -> list[Json]:
+    task_id, _, status = rest.partition(" ")
+    return _call("TaskUpdate", {"taskId": task_id, "status": status})
+
+
+STEPS: dict[str, Callable[[str], list[Json]]] = {
+    "text": _text,
+    "stream": _stream,
+    "bash": _bash,
+    "background": lambda command: _bash(command, run_in_background=True),
+    "write": _write,
+    "tool": _tool,
+    "todo": _todo,
+    "tasks": _tasks,
+    "task": _task,
+}

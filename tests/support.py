@@ -31,8 +31,8 @@ from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
+from claudine_mcp.front import supervision
 from claudine_mcp.front.front import Front, open_front
-from claudine_mcp.front.supervision import keep_supervised
 from claudine_mcp.host.processes import is_alive
 from claudine_mcp.host.signals import send
 from claudine_mcp.registry.events import events_after
@@ -124,8 +124,10 @@ def supervisors_of(state_dir: Path) -> list[int]:
 
 def holder_of(state_dir: Path) -> Identity | None:
     """Give the last supervisor that took the lease, None before the first, or without a usable registry."""
-    rows = query(state_dir, "SELECT holder FROM lease")
-    return Identity.parse(rows[0][0]) if rows and rows[0][0] else None
+    with contextlib.suppress(ValueError):
+        for (text,) in query(state_dir, "SELECT holder FROM lease"):
+            return None if text is None else Identity.parse(text)
+    return None
 
 
 def query(state_dir: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -214,7 +216,7 @@ class Home:
             anyio.create_task_group() as group,
         ):
             if keep:
-                group.start_soon(keep_supervised, front.db, self.state_dir, self.env)
+                group.start_soon(supervision.keep_supervised, front.db, self.state_dir, self.env)
             yield front
             group.cancel_scope.cancel()
 
@@ -326,14 +328,19 @@ def home() -> Iterator[Home]:
     """A state directory of the test's own; whatever runs in it is ended afterwards, and nothing may be left."""
     folder = Path(tempfile.mkdtemp(dir=session_folder()))
     made = new_home(folder)
+    assert supervision.LOOK_EVERY_S <= 1, "a supervisor is there within 2 s"
     try:
-        yield made
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(supervision, "LOOK_EVERY_S", 0.05)
+            yield made
     finally:
-        stop_supervisor(made.state_dir)
-        left = processes_of(folder)
-        for pid in left:
-            kill(pid)
-        shutil.rmtree(folder)
+        try:
+            stop_supervisor(made.state_dir)
+        finally:
+            left = processes_of(folder)
+            for pid in left:
+                kill(pid)
+            shutil.rmtree(folder)
         assert not left, f"processes were left running: {left}"
 
 

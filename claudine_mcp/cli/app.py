@@ -86,6 +86,10 @@ def _run(arguments: list[str]) -> int:
         code = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except BrokenPipeError:
         raise
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # which the parser has made this of
+            raise BrokenPipeError from end
+        raise
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:

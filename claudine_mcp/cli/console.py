@@ -56,13 +56,13 @@ def close_quietly() -> None:
 
 
 def is_abandoned(descriptor: int) -> bool:
-    """Whether nobody can read any more what is written there: the other end of the pipe is closed."""
-    poll = select.poll()
-    # A socket is left out: POLLHUP there may mean only that the other side will not write.
-    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+    """Whether nobody can read any more what is written there: the other end of the pipe or socket is closed."""
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return False
+    poll = select.poll()
     poll.register(descriptor, 0)
-    return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+    return bool(poll.poll(0))  # POLLERR (a pipe), POLLHUP (a socket, closed in both directions) or POLLNVAL
 
 
 def has_colours() -> bool:

@@ -20,7 +20,7 @@ from claudine_mcp.cli.showing import event_line
 from claudine_mcp.cli.words import DONE, told
 from claudine_mcp.core.errors import ClaudineError, InvalidInput
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.front.following import events_page, follow_events, newest_event
+from claudine_mcp.front.following import RegistryReplaced, events_page, follow_events, newest_event
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import event_view, shown
 
@@ -86,10 +86,7 @@ class Writer:
 
 def _follow(writer: Writer, after: int | None, least: Severity) -> int:
     """Follow until nobody listens any more. What is out of reach for a while is tried again."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            # Not by an exception: one that comes while a slow reader keeps us in write() would wait, too.
-            signal.signal(number, lambda _number, _frame: os._exit(DONE))
+    leave_at_once_by_signals()
     directory: Path | None = None
 
     async def show(front: Front) -> None:
@@ -111,10 +108,23 @@ def _follow(writer: Writer, after: int | None, least: Severity) -> int:
         except ClaudineError as error:
             if directory is None:
                 raise
+            if isinstance(error, RegistryReplaced):
+                after, writer.cursor = 0, None
             note(told(f"{error} (trying again)"))
         if not nobody_listens():
             time.sleep(RETRY_S)
     return DONE
+
+
+def leave_at_once_by_signals() -> None:
+    """End with success by each signal that asks for an end, unless it is ignored.
+
+    Not by an exception: one that comes while a slow reader keeps us waiting in write() would wait, too. There
+    is nothing to clean up, since nothing of the registry is being written.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: os._exit(DONE))
 
 
 def nobody_listens() -> bool:

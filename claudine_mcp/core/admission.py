@@ -115,6 +115,11 @@ def _dependencies(task: Waiting, outcomes: Mapping[str, Outcome | None]) -> tupl
     return None, pending
 
 
+def is_in_line(hold: JSON | None) -> bool:
+    """Whether a task waits for nothing but its turn; `hold` as for `describe_hold`."""
+    return hold is None or hold["rule"] in {"softCap", "hardCap"}
+
+
 def describe_hold(hold: JSON | None) -> str:
     """Say in words what holds a task; `hold` is what `decide` gave, None before it was looked at."""
     if hold is None:

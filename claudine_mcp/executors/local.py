@@ -12,7 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from claudine_mcp.core.evidence import Evidence, ExitRecord
 from claudine_mcp.core.identity import Identity
@@ -35,7 +35,10 @@ class StartRecord:
 
 
 class RunDirectory:
-    """The evidence of one run, on disk. Reading it changes nothing."""
+    """The evidence of one run, on disk. Reading it changes nothing.
+
+    Records appear whole, by rename: one that cannot be read was damaged from outside, and is no evidence.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,12 +50,18 @@ class RunDirectory:
             return None
         if "error" in record:
             return StartRecord(None, None, str(record["error"]))
-        keeper, main = (
-            Identity(
-                record["boot_id"], record["pid_namespace"], record[who]["pid"], record[who]["start"] or 0
+        try:
+            keeper, main = (
+                Identity(
+                    str(record["boot_id"]),
+                    str(record["pid_namespace"]),
+                    int(record[who]["pid"]),
+                    int(record[who]["start"] or 0),
+                )
+                for who in ("keeper", "main")
             )
-            for who in ("keeper", "main")
-        )
+        except (KeyError, TypeError, ValueError):
+            return None
         return StartRecord(keeper, main)
 
     def exit(self) -> ExitRecord | None:
@@ -61,7 +70,13 @@ class RunDirectory:
         if record is None:
             return None
         known = {name: record[name] for name in ExitRecord.__dataclass_fields__ if name in record}
-        return ExitRecord(**known)
+        numbers = [known.get("code"), known.get("signal"), known.get("at")]
+        if not all(isinstance(number, int | float | None) for number in numbers) or numbers[2] is None:
+            return None
+        try:
+            return ExitRecord(**known)
+        except TypeError:
+            return None
 
     def write_exit(self, record: ExitRecord) -> None:
         """Write down what the keeper could not: it is dead."""
@@ -95,12 +110,10 @@ class RunDirectory:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            return json.loads((self.path / name).read_bytes())
-        except FileNotFoundError:
+            record: Any = json.loads((self.path / name).read_bytes())
+        except (FileNotFoundError, ValueError):
             return None
-        except ValueError:
-            # Records appear whole, by rename: this one was damaged from outside, and is no evidence.
-            return None
+        return cast("dict[str, Any]", record) if isinstance(record, dict) else None
 
 
 @dataclass(slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import anyio.to_thread
 
-from claudine_mcp.core.admission import Waiting
 from claudine_mcp.core.states import State
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.views import TaskView, queue_view, view_of
-from claudine_mcp.registry.tasks import get_task, runs_of, waiting_tasks
+from claudine_mcp.front.views import QueueView, TaskView, queue_view, view_of
+from claudine_mcp.registry.tasks import ahead_of, get_task, runs_of
 
 
 async def task_view(front: Front, wanted: str) -> TaskView:
@@ -17,11 +16,10 @@ async def task_view(front: Front, wanted: str) -> TaskView:
     Raises:
         TaskNotFound: there is none, or several.
     """
-    waiting: list[Waiting] = []
+    queue: QueueView | None = None
     async with front.db.read() as tx:
         task = await get_task(tx, wanted)
         runs = await runs_of(tx, task.id)
         if task.state is State.QUEUED:
-            waiting = await waiting_tasks(tx)
-    queue = queue_view(task.id, waiting) if waiting else None
+            queue = queue_view(task, await ahead_of(tx, task))
     return await anyio.to_thread.run_sync(view_of, task, runs, queue, front.state_dir)

@@ -115,6 +115,10 @@ def sizes(paths: Mapping[str, Path]) -> list[int]:
     return found
 
 
+class RegistryReplaced(RegistryError):
+    """The registry that was opened is gone; another has, or will have, events of its own, numbered from 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventPage:
     """Events that came after a cursor, oldest first, and the cursor after them."""
@@ -157,7 +161,8 @@ async def follow_events(
         enough: asked every `LOOK_EVERY_S`, and after every page.
 
     Raises:
-        RegistryError: the registry is out of reach, or is not the one any more that was opened.
+        RegistryReplaced: it is not the registry any more that was opened.
+        RegistryError: it is out of reach.
     """
     opened = front.db.path.stat()
     cursor = after if after <= await newest_event(front) else 0
@@ -172,7 +177,7 @@ async def follow_events(
             if not page.more:
                 await listener.wait(LOOK_EVERY_S)
             if not _is_still(front.db.path, opened):
-                raise RegistryError(f"{front.db.path}: it was removed or replaced")
+                raise RegistryReplaced(f"{front.db.path}: it was removed or replaced")
 
 
 def _is_still(path: Path, opened: os.stat_result) -> bool:

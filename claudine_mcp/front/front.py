@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from claudine_mcp.core.config import Resolved
-from claudine_mcp.core.errors import InvalidInput, NotNow, SupervisorError, TaskNotFound
+from claudine_mcp.core.errors import InvalidInput, NotNow, StateDirError, SupervisorError, TaskNotFound
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
@@ -35,9 +35,10 @@ from claudine_mcp.front.supervision import SILENT_BEAT_S, Pulse, ensure_supervis
 from claudine_mcp.host.files import write_durable
 from claudine_mcp.host.settings import load_project, load_settings, state_dir
 from claudine_mcp.host.statedir import claim, prepare
+from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import Listener, listen
 from claudine_mcp.registry.commands import add_command, get_command, overrides
-from claudine_mcp.registry.database import Database, open_database
+from claudine_mcp.registry.database import Database, DiskFull, open_database
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, insert_task, runs_of
 
@@ -74,7 +75,9 @@ class Front:
 
         Raises:
             InvalidInput: it is wrong; nothing was stored.
-            TaskNotFound: a task in `dependsOn` does not exist.
+            StateDirError: there is no space, or no permission; nothing was stored.
+            RegistryError: the same, or the registry is damaged.
+            SupervisorError: it is stored, and there is nobody to start it yet.
         """
         settings = (await self.settings()).settings
         cwd = checked_cwd(request.cwd, self.cwd)
@@ -90,7 +93,12 @@ class Front:
             InvalidInput: a task that it depends on does not exist.
         """
         task = await self._store(submission)
-        ensure_supervisor(self.state_dir, self.env)
+        try:
+            ensure_supervisor(self.state_dir, self.env)
+        except SupervisorError as error:
+            raise SupervisorError(
+                f"{error}. Task {task.id} is queued, and starts when a supervisor does."
+            ) from error
         return task
 
     async def _store(self, submission: Submission) -> Task:
@@ -105,6 +113,8 @@ class Front:
             except FileExistsError:
                 task = replace(task, id=new_id())
                 continue
+            except OSError as error:
+                raise not_stored(folder, error) from error
             try:
                 for name, content in submission.files.items():
                     await anyio.to_thread.run_sync(write_durable, folder / name, content)
@@ -113,8 +123,12 @@ class Front:
                     await add_event(tx, queued_event(task))
             except sqlite3.IntegrityError:
                 task = replace(task, id=new_id())  # the id is taken by a task whose files were lost
-            except BaseException:
+            except (
+                Exception
+            ) as error:  # not a cancellation: the row may be there by then, which a sweep looks at
                 shutil.rmtree(folder, ignore_errors=True)
+                if isinstance(error, OSError):
+                    raise not_stored(folder, error) from error
                 raise
             else:
                 return replace(task, seq=seq)
@@ -137,15 +151,24 @@ class Front:
         Raises:
             NotNow: it makes no sense in the state that things are in.
             SupervisorError: there is none and none can be started, or it does not answer.
+            RegistryError: it cannot be written down; nothing was changed.
         """
         command = Command(new_id() + new_id(), kind, task_id, dict(args), self.origin, time.time())
         with listen(self.db.bell) as listener:
-            async with self.db.write() as tx:
-                await add_command(tx, command)
+            try:
+                await self._ask(command)
+            except DiskFull:
+                if not Ballast(self.state_dir).release():
+                    raise
+                await self._ask(command)
             result = await self._result(command.id, listener)
         if "error" in result:
             raise NotNow(result["error"])
         return result
+
+    async def _ask(self, command: Command) -> None:
+        async with self.db.write() as tx:
+            await add_command(tx, command)
 
     async def _result(self, command_id: str, listener: Listener) -> JSON:
         started = ensure_supervisor(self.state_dir, self.env)
@@ -188,6 +211,11 @@ class Front:
         """
         async with self.db.read() as tx:
             return await get_task(tx, wanted)
+
+
+def not_stored(folder: Path, error: OSError) -> StateDirError:
+    """Build the error for a submission whose files cannot be written."""
+    return StateDirError(f"{folder}: it cannot be written ({error.strerror}); nothing was submitted.")
 
 
 def queued_event(task: Task) -> Event:

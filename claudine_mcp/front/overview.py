@@ -10,17 +10,18 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from claudine_mcp.core.admission import is_in_line
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.supervision import ensure_supervisor
 from claudine_mcp.front.system_views import Concurrency, Machine, Overview, QueuedTask, SupervisorView
-from claudine_mcp.front.views import QueueView, queue_view, row_of
+from claudine_mcp.front.views import queue_view, row_of
 from claudine_mcp.host.lease import is_held
 from claudine_mcp.host.processes import is_alive
 from claudine_mcp.registry.leases import Holder, holder
-from claudine_mcp.registry.tasks import count_by_state, has_work, tasks_in, waiting_tasks
+from claudine_mcp.registry.tasks import count_by_state, has_work, tasks_in
 
 MAX_ACTIVE, MAX_QUEUED = 50, 20
 """Rows that are shown; the counts tell of the others. ListTasks has them all."""
@@ -35,14 +36,12 @@ async def overview(front: Front) -> Overview:
         counts = await count_by_state(tx)
         active = await tasks_in(tx, sorted(ACTIVE), MAX_ACTIVE)
         queued = await tasks_in(tx, [State.QUEUED], MAX_QUEUED)
-        waiting = await waiting_tasks(tx)
         work = await has_work(tx)
         last = await holder(tx)
-    places = {task.id: queue_view(task.id, waiting) for task in queued}
     return Overview(
         counts={str(state): count for state, count in counts.items()},
         active=[row_of(task) for task in active],
-        queued=_queued(queued, places),
+        queued=_queued(queued),
         supervisor=SupervisorView(
             alive=held,
             unattended=work and not held,
@@ -72,12 +71,15 @@ async def attend(front: Front) -> bool:
     return needed and ensure_supervisor(front.state_dir, front.env)
 
 
-def _queued(tasks: Sequence[Task], places: dict[str, QueueView | None]) -> list[QueuedTask]:
-    return [
-        QueuedTask(task_id=task.id, name=task.name, priority=task.priority.name, queue=place)
-        for task in tasks
-        if (place := places[task.id]) is not None
-    ]
+def _queued(first: Sequence[Task]) -> list[QueuedTask]:
+    """Show the first queued tasks, in the order in which they would start."""
+    shown: list[QueuedTask] = []
+    ahead = 0
+    for task in first:
+        place = queue_view(task, ahead)
+        shown.append(QueuedTask(task_id=task.id, name=task.name, priority=task.priority.name, queue=place))
+        ahead += is_in_line(task.hold)
+    return shown
 
 
 async def _holder(front: Front) -> Holder:

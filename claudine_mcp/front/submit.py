@@ -16,7 +16,7 @@ from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
 from claudine_mcp.core.states import State
-from claudine_mcp.core.units import parse_duration_ms, parse_time
+from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no i, l, o, u, so that ids can be read out."""
@@ -25,6 +25,7 @@ MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
 MAX_COMMAND_BYTES = 1024 * 1024
 """Half of what Linux allows for arguments and environment together (a quarter of an 8 MB stack)."""
+MAX_SHOWN_PATH = 300
 MAX_NAME, MAX_LABELS, MAX_LABEL, MAX_DEPENDENCIES, MAX_REASON = 200, 32, 100, 1000, 2000
 SESSION_VARIABLES = frozenset(
     {
@@ -183,17 +184,21 @@ def checked_command(command: str | Sequence[str]) -> str | list[str]:
 
 def checked_cwd(cwd: str | None, default: str) -> str:
     """Check the working directory of a task; a relative one is seen from the submitter's."""
-    path = Path(os.path.normpath(Path(default) / Path(cwd or ".").expanduser()))
     right = "Give a directory that exists and that this user may enter."
+    try:
+        path = Path(os.path.normpath(Path(default) / Path(cwd or ".").expanduser()))
+    except RuntimeError:
+        raise InvalidInput("cwd", f"{describe(cwd)} names a user that does not exist", right) from None
+    shown = printable(str(path)[:MAX_SHOWN_PATH])
     try:
         if not path.is_dir():
             raise InvalidInput(
-                "cwd", f"{path} is not a directory" if path.exists() else f"{path} does not exist", right
+                "cwd", f"{shown} is not a directory" if path.exists() else f"{shown} does not exist", right
             )
     except OSError as error:
-        raise InvalidInput("cwd", f"{path} cannot be looked at ({error.strerror})", right) from error
+        raise InvalidInput("cwd", f"{shown} cannot be looked at ({error.strerror})", right) from error
     if not os.access(path, os.X_OK):
-        raise InvalidInput("cwd", f"{path} may not be entered by this user", right)
+        raise InvalidInput("cwd", f"{shown} may not be entered by this user", right)
     return str(path)
 
 
@@ -201,12 +206,10 @@ def check_program(program: str, cwd: str, env: Mapping[str, str]) -> None:
     """See that a program can be found and executed, as the keeper will look for it."""
     folders = [""] if "/" in program else env.get("PATH", os.defpath).split(os.pathsep)
     for folder in folders:
-        path = Path(cwd, folder, program)
-        if path.is_file() and os.access(path, os.X_OK):
+        path = os.path.join(cwd, folder, program)  # noqa: PTH118 - pathlib raises where a name is too long
+        if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             return
-    where = (
-        f"{Path(cwd, program)} is not an executable file" if "/" in program else f"{program!r} is not on PATH"
-    )
+    where = f"{describe(program)} is not " + ("an executable file" if "/" in program else "on PATH")
     raise InvalidInput(
         "command", where, "A string instead of a list is run by the shell, with its built-in commands."
     )

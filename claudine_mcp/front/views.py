@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
-from claudine_mcp.core.admission import Waiting, describe_hold, order
+from claudine_mcp.core.admission import describe_hold
 from claudine_mcp.core.models import Event, Run, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
@@ -193,18 +193,11 @@ def run_view(run: Run) -> RunView:
     )
 
 
-def queue_view(task_id: str, waiting: list[Waiting]) -> QueueView | None:
-    """Show why a queued task waits and where it stands; None if it is not queued (any more)."""
-    ordered = sorted(waiting, key=order)
-    ahead = 0
-    for other in ordered:
-        if other.id == task_id:
-            hold = other.hold
-            until = moment(hold["until"]) if hold is not None and "until" in hold else None
-            return QueueView(position=ahead + 1, reason=describe_hold(hold), until=until)
-        if other.hold is None or other.hold["rule"] in {"softCap", "hardCap"}:
-            ahead += 1
-    return None
+def queue_view(task: Task, ahead: int) -> QueueView:
+    """Show why a queued task waits, and where it stands with so many others before it in line."""
+    hold = task.hold
+    until = moment(hold["until"]) if hold is not None and "until" in hold else None
+    return QueueView(position=ahead + 1, reason=describe_hold(hold), until=until)
 
 
 def event_view(event: Event) -> EventView:

@@ -8,11 +8,12 @@ from time import monotonic
 
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.core.states import State
+from claudine_mcp.core.states import Outcome
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.registry.bell import listen
+from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after, last_seq
-from claudine_mcp.registry.tasks import get_task
+from claudine_mcp.registry.tasks import get_task, outcomes_of
 
 UNTIL = ("event", "ended", "allEnded")
 PAGE = 200
@@ -82,23 +83,33 @@ async def wait_for_events(
                     types=wanted.types,
                     min_severity=wanted.min_severity,
                 )
-                tasks = [await get_task(tx, task_id) for task_id in wanted.task_ids]
+                outcomes = await _outcomes(tx, wanted.task_ids)
             collected += found[: PAGE - len(collected)]
             cursor = found[-1].seq if len(found) == PAGE else max(cursor, end)
-            ended = [task for task in tasks if task.state is State.ENDED]
+            ended = [task_id for task_id in wanted.task_ids if outcomes[task_id] is not None]
             full = len(collected) >= PAGE
             if full:
                 return Waited(collected, collected[-1].seq, "as many events as one answer holds")
             if wanted.until == "event" and collected:
                 return Waited(collected, cursor, "an event")
             if wanted.until == "ended" and ended:
-                return Waited(collected, cursor, f"task {ended[0].id} has ended ({ended[0].outcome})")
-            if wanted.until == "allEnded" and len(ended) == len(tasks):
+                return Waited(collected, cursor, f"task {ended[0]} has ended ({outcomes[ended[0]]})")
+            if wanted.until == "allEnded" and len(ended) == len(wanted.task_ids):
                 return Waited(collected, cursor, "all tasks have ended")
             passed = monotonic() - began
             left = LOOK_EVERY_S if timeout_s is None else min(LOOK_EVERY_S, timeout_s - passed)
             if left <= 0:
                 return Waited(collected, cursor, f"the timeout of {timeout_s:g} s has passed")
             if not await listener.wait(left):
-                what = f"{len(ended)} of {len(tasks)} tasks have ended" if tasks else "nothing has happened"
+                of = len(wanted.task_ids)
+                what = f"{len(ended)} of {of} tasks have ended" if of else "nothing has happened"
                 await progress(monotonic() - began, what)
+
+
+async def _outcomes(tx: Transaction, ids: Sequence[str]) -> dict[str, Outcome | None]:
+    """Give the outcome of each task in one query: there may be hundreds, and the bell rings for each of them."""
+    found = await outcomes_of(tx, ids)
+    for task_id in ids:
+        if task_id not in found:
+            await get_task(tx, task_id)  # which says that there is none
+    return found

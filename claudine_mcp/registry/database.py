@@ -191,13 +191,7 @@ async def open_database(directory: Path) -> AsyncGenerator[Database]:
                 connection.row_factory = sqlite3.Row
                 connections.append(connection)
             rows = list(await connections[0].execute_fetchall("PRAGMA user_version"))
-            version = int(rows[0][0])
-            if version > VERSION:
-                raise newer(path, version)
-            if version == 0:
-                raise RegistryError(
-                    f"{path}: this is not a registry of claudine-mcp. Move it away, then try again."
-                )
+            check_version(path, int(rows[0][0]))
             yield Database(path, bell, *connections)
 
 
@@ -224,6 +218,32 @@ def migrate(connection: sqlite3.Connection) -> int:
             f"BEGIN IMMEDIATE; {MIGRATIONS[version]}; PRAGMA user_version = {version + 1}; COMMIT;"
         )
     return before
+
+
+def upgrade(path: Path) -> None:
+    """Bring a registry that is there to this program's version. For the supervisor only.
+
+    Raises:
+        RegistryError: it is no registry, or a newer program's; nothing was changed.
+    """
+    with contextlib.closing(
+        sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    ) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        check_version(path, version)
+        migrate(connection)
+
+
+def check_version(path: Path, version: int) -> None:
+    """See that a file with this `user_version` is a registry that this program can read.
+
+    Raises:
+        RegistryError: it is not.
+    """
+    if version > VERSION:
+        raise newer(path, version)
+    if version == 0:
+        raise RegistryError(f"{path}: this is not a registry of claudine-mcp. Move it away, then try again.")
 
 
 def newer(path: Path, version: int) -> RegistryError:

@@ -284,6 +284,16 @@ async def busy_sessions(tx: Transaction) -> dict[str, str]:
     return {row["session_id"]: row["id"] for row in rows}
 
 
+async def ahead_of(tx: Transaction, task: Task) -> int:
+    """Give how many queued tasks stand before this one in line; see `core.admission.is_in_line` and `order`."""
+    row = await tx.one(
+        "SELECT count(*) FROM tasks WHERE state = 'queued' AND (priority, queued_at, seq) < (?, ?, ?)"
+        " AND (hold IS NULL OR json_extract(hold, '$.rule') IN ('softCap', 'hardCap'))",
+        (task.priority, task.queued_at, task.seq),
+    )
+    return 0 if row is None else int(row[0])
+
+
 async def set_holds(tx: Transaction, holds: dict[str, JSON]) -> None:
     """Note by which rule each of these queued tasks is held."""
     await tx.run_many(

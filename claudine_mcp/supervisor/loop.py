@@ -16,6 +16,7 @@ from claudine_mcp.core.errors import IllegalTransition, LeaseLost, RegistryError
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.states import Outcome, Trigger
+from claudine_mcp.registry.ballast import Ballast, is_full
 from claudine_mcp.registry.bell import Listener
 from claudine_mcp.registry.commands import open_commands
 from claudine_mcp.registry.database import DiskFull, Transaction
@@ -35,7 +36,6 @@ from claudine_mcp.registry.tasks import (
     waiting_tasks,
 )
 from claudine_mcp.supervisor import announce
-from claudine_mcp.supervisor.ballast import Ballast
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
@@ -159,9 +159,10 @@ class Supervisor:
                 watcher.wake.set()
         if self._ctx.mono() - self._kept_house_at >= HOUSEKEEPING_EVERY_S:
             self._kept_house_at = self._ctx.mono()
-            await self._ctx.db.checkpoint()
             self._ballast.restore()
-            await self._retention.sweep()
+            with self._ballast.released_when_full():
+                await self._ctx.db.checkpoint()
+                await self._retention.sweep()
 
     def _pause_s(self) -> float:
         waits = [self._ctx.settings.monitoring.sample_interval / 1000]
@@ -297,7 +298,7 @@ class Supervisor:
             except IllegalTransition:
                 watcher.look_in(0.0)  # it moved on between reading and writing
             except Exception as error:
-                if isinstance(error, DiskFull):
+                if is_full(error):
                     self._ballast.release()
                 log.exception("run %s: a step failed", watcher.run.id)
                 await anyio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])

@@ -24,10 +24,10 @@ class RunOutput:
     """
 
     def __init__(self, ctx: Context, task: Task, seen: ObservedRun, state: Mapping[str, Any] | None) -> None:
-        self.follower = WORKLOADS[task.kind].follower(task, state)
+        self.follower = WORKLOADS[task.kind].follower(task, seen.path, state)
         self._ctx = ctx
         self._path = seen.path / "stdout.log"
-        self._offset = int((state or {}).get("offset", 0))
+        self._offset = 0 if self.follower is None else self.follower.offset
         self._shown: Mapping[str, Any] | None = task.seen
         self._stored_at = -STORE_EVERY_S
 
@@ -60,6 +60,8 @@ class RunOutput:
         """Read all that is left; blocks for as long as that takes."""
         while self.read():
             pass
+        if self.follower is not None:
+            self.follower.finish()
 
     def has_news(self) -> bool:
         """Whether something is to be written down when it is time."""
@@ -78,4 +80,4 @@ class RunOutput:
         if not force and (shown == self._shown or now - self._stored_at < STORE_EVERY_S):
             return None
         self._shown, self._stored_at = shown, now
-        return shown, {**self.follower.state(), "offset": self._offset}
+        return shown, self.follower.state()

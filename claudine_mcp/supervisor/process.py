@@ -6,10 +6,8 @@ import argparse
 import logging
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,18 @@ from claudine_mcp.host.lease import Lease, adopt, try_take
 from claudine_mcp.host.processes import identify
 from claudine_mcp.host.settings import load_settings, state_dir
 from claudine_mcp.host.statedir import discard, lock_unclaimed, prepare
+from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import overrides
-from claudine_mcp.registry.database import FILE, Database, create, migrate, open_database, translated_errors
+from claudine_mcp.registry.database import (
+    FILE,
+    Database,
+    DiskFull,
+    create,
+    open_database,
+    translated_errors,
+    upgrade,
+)
 from claudine_mcp.registry.leases import take_epoch
 from claudine_mcp.registry.tasks import existing_ids, has_work
 from claudine_mcp.supervisor.context import Context
@@ -75,8 +82,7 @@ async def serve(directory: Path, lease: Lease, once: bool) -> int:
     with translated_errors(path):
         if not path.exists():
             create(path)
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
-            migrate(connection)
+        upgrade(path)
     async with open_database(directory) as db:
         held: Lease | None = lease
         while held is not None:
@@ -101,11 +107,12 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
             changed = await overrides(tx, "*")
         return tolerant_settings(changed)
 
-    me = identify(os.getpid())
-    db.epoch = None
-    async with db.write() as tx:
-        epoch = await take_epoch(tx, str(me), claudine_mcp.__version__, Context.wall())
-    db.epoch = epoch
+    try:
+        db.epoch = epoch = await begin_epoch(db)
+    except DiskFull:
+        if not Ballast(directory).release():
+            raise
+        db.epoch = epoch = await begin_epoch(db)
     settings = await settings_in_force()
     log.info("epoch %d in %s, pid %d", epoch, directory, os.getpid())
     await sweep(directory, db)
@@ -137,6 +144,13 @@ def tolerant_settings(changed: Mapping[str, Any]) -> Settings:
             log.error("configuration: %s", error)  # noqa: TRY400 - the text is written for a person
     log.warning("the defaults are used until the configuration is mended and a supervisor starts anew")
     return Settings()
+
+
+async def begin_epoch(db: Database) -> int:
+    """Say who supervises from here on; give the number of the epoch."""
+    db.epoch = None
+    async with db.write() as tx:
+        return await take_epoch(tx, str(identify(os.getpid())), claudine_mcp.__version__, Context.wall())
 
 
 async def sweep(directory: Path, db: Database) -> None:

@@ -154,7 +154,10 @@ class Watcher:
 
     async def _follow(self, task: Task, evidence: Evidence) -> None:
         verdict = recover(evidence)
-        if verdict is Verdict.SPAWN_FAILED and task.state is State.STARTING:
+        if evidence.began and task.state is State.STARTING:
+            await self._running(task)  # this row is older than its run: the registry came from a backup
+            self.look_in(0.0)
+        elif verdict is Verdict.SPAWN_FAILED and task.state is State.STARTING:
             await self._cannot_start(task, evidence.start_error or "its keeper gave no reason")
         elif verdict in {Verdict.SPAWN_FAILED, Verdict.NEVER_BEGAN}:
             await self._never_began(task)
@@ -164,8 +167,6 @@ class Watcher:
             self.ctx.trace("running-committed")
             self.seen.launched.go()
             self.ctx.trace("go-sent")
-        elif verdict is Verdict.RUNNING and task.state is State.STARTING:
-            await self._running(task)
         elif verdict is Verdict.RUNNING:
             await self._read_output(task)
             await self._look_at_the_clock(task)

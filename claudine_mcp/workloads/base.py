@@ -33,8 +33,17 @@ class Launch:
 class Follower(Protocol):
     """Understands what a run prints, while it prints it."""
 
+    @property
+    def offset(self) -> int:
+        """Where in the output a follower that is given this one's state must begin."""
+        ...
+
     def feed(self, data: bytes, at: float) -> None:
         """Take what was appended to its standard output; `at` in seconds since the epoch."""
+        ...
+
+    def finish(self) -> None:
+        """Say that nothing more will come."""
         ...
 
     def seen(self) -> JSON:
@@ -42,7 +51,11 @@ class Follower(Protocol):
         ...
 
     def state(self) -> JSON:
-        """Give all that another follower needs to go on from here, `offset` among it."""
+        """Give all that another follower needs to go on from `offset`."""
+        ...
+
+    def judge(self, record: ExitRecord, *, stop_reason: str | None) -> Judgement:
+        """Say how the run ended, after `finish`."""
         ...
 
     def wants_end_of_input(self) -> bool:
@@ -64,7 +77,7 @@ class Workload(Protocol):
         """
         ...
 
-    def follower(self, task: Task, state: Mapping[str, Any] | None) -> Follower | None:
+    def follower(self, task: Task, run: Path, state: Mapping[str, Any] | None) -> Follower | None:
         """Give what understands the output of a run, going on from an earlier state; None: nothing does."""
         ...
 

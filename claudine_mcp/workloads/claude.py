@@ -64,11 +64,11 @@ class ClaudeWorkload:
             }
         return servers
 
-    def follower(self, task: Task, state: Mapping[str, Any] | None) -> Follower | None:
+    def follower(self, task: Task, run: Path, state: Mapping[str, Any] | None) -> Follower | None:
         """See `Workload`."""
         from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
 
-        return ClaudeFollower(state, prior_cost_usd=float((task.seen or {}).get("totalCostUsd") or 0.0))
+        return ClaudeFollower(state, float((task.seen or {}).get("totalCostUsd") or 0.0), run)
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
         """See `Workload`."""

@@ -7,7 +7,7 @@ unknown, or has fields of unexpected types, changes nothing and is no error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from claudine_mcp.core.models import JSON
 from claudine_mcp.workloads import claude_fields as fields
@@ -30,6 +30,7 @@ from claudine_mcp.workloads.claude_state import (
 def fold(state: StreamState, message: JSON, at: float) -> None:
     """Take a message into the state; `at` is when it was read."""
     state.lines += 1
+    state.read_at = at
     kind, subtype = message.get("type"), message.get("subtype")
     key = f"system/{subtype}" if kind == "system" else kind
     handler = _HANDLERS.get(key) if isinstance(key, str) else None
@@ -37,7 +38,7 @@ def fold(state: StreamState, message: JSON, at: float) -> None:
         return
     if not state.session_id:
         state.session_id = fields.word(message.get("session_id"))
-    handler(state, message, at)
+    handler(state, message)
     if key not in _NO_PROGRESS:
         state.active_at = at
     settle(state, at)
@@ -47,7 +48,7 @@ def stream_on(state: StreamState, at: float) -> None:
     """Take note that the model's answer is arriving."""
     state.is_turn_open = True
     state.retry = None
-    state.active_at = at
+    state.read_at = state.active_at = at
     settle(state, at)
 
 
@@ -57,7 +58,7 @@ def finish_named(state: StreamState, texts: Iterable[bytes], at: float) -> None:
         name = f'"{call.id}"'.encode()
         if any(name in part for part in texts):
             _finish(state, call.id)
-    state.active_at = at
+    state.read_at = state.active_at = at
     settle(state, at)
 
 
@@ -82,7 +83,7 @@ def _phase(state: StreamState) -> Phase:
 # -- the conversation -------------------------------------------------------------------------------------
 
 
-def _assistant(state: StreamState, message: JSON, at: float) -> None:
+def _assistant(state: StreamState, message: JSON) -> None:
     answer = fields.mapping(message.get("message"))
     message_id = fields.word(answer.get("id"))
     parent = fields.word(message.get("parent_tool_use_id")) or None
@@ -94,7 +95,7 @@ def _assistant(state: StreamState, message: JSON, at: float) -> None:
     for item in fields.items(answer.get("content")):
         block = fields.mapping(item)
         if block.get("type") == "tool_use":
-            _start(state, block, message_id, parent, at)
+            _start(state, block, message_id, parent)
 
 
 def _answered(state: StreamState, message_id: str) -> None:
@@ -108,13 +109,13 @@ def _answered(state: StreamState, message_id: str) -> None:
         state.message_id = message_id
 
 
-def _start(state: StreamState, block: JSON, message_id: str, parent: str | None, at: float) -> None:
+def _start(state: StreamState, block: JSON, message_id: str, parent: str | None) -> None:
     call_id, name = fields.word(block.get("id")), fields.word(block.get("name"))
     if not call_id:
         return
     tool_input = block.get("input")
     summary, todos = fields.tool_summary(tool_input), planned(name, tool_input)
-    call = state.tools[call_id] = ToolCall(call_id, name, summary, at, message_id, parent, todos)
+    call = state.tools[call_id] = ToolCall(call_id, name, summary, state.read_at, message_id, parent, todos)
     if len(state.tools) > MAX_TOOLS:
         del state.tools[next(iter(state.tools))]
     state.last_tool = call.label
@@ -125,6 +126,8 @@ def _start(state: StreamState, block: JSON, message_id: str, parent: str | None,
 def _finish(state: StreamState, call_id: str) -> ToolCall | None:
     """Forget a call, and those that its subagent has made."""
     call = state.tools.pop(call_id, None)
+    if call:
+        state.last_tool = call.label
     if call and state.tools:
         for other in list(state.tools.values()):
             if other.parent_id == call_id:
@@ -132,7 +135,7 @@ def _finish(state: StreamState, call_id: str) -> ToolCall | None:
     return call
 
 
-def _user(state: StreamState, message: JSON, at: float) -> None:
+def _user(state: StreamState, message: JSON) -> None:
     if not message.get("parent_tool_use_id"):
         state.is_turn_open = True
         state.retry = None
@@ -146,7 +149,7 @@ def _user(state: StreamState, message: JSON, at: float) -> None:
         if block.get("is_error") is not True:
             apply_plan(state, call, message.get("tool_use_result"), block.get("content"))
         elif _was_refused(message, call):
-            reason = fields.one_line(fields.first_texts(block.get("content"), ERROR_CHARS))
+            reason = fields.one_line(fields.whole_text(block.get("content")), ERROR_CHARS)
             deny(state, Denial(call.name, call.summary, reason, call.id))
 
 
@@ -159,46 +162,54 @@ def _was_refused(message: JSON, call: ToolCall) -> bool:
     )
 
 
-def _permission_denied(state: StreamState, message: JSON, at: float) -> None:
+def _permission_denied(state: StreamState, message: JSON) -> None:
     call_id = fields.word(message.get("tool_use_id"))
     call = state.tools.get(call_id)
     summary = call.summary if call else ""
-    reason = fields.one_line(message.get("message"))
+    reason = fields.one_line(message.get("message"), ERROR_CHARS)
     deny(state, Denial(fields.word(message.get("tool_name")), summary, reason, call_id))
 
 
-def _stream_event(state: StreamState, message: JSON, at: float) -> None:
-    stream_on(state, at)
+def _stream_event(state: StreamState, _message: JSON) -> None:
+    stream_on(state, state.read_at)
+
+
+def _thinking(state: StreamState, _message: JSON) -> None:
+    state.retry = None
 
 
 # -- the API ----------------------------------------------------------------------------------------------
 
 
-def _retry(state: StreamState, message: JSON, at: float) -> None:
-    delay_s = max(fields.number(message.get("retry_delay_ms")) or 0.0, 0.0) / 1000
+def _retry(state: StreamState, message: JSON) -> None:
     state.is_turn_open = True
     state.retries = fields.count(message.get("attempt"))
+    _wait(state, message, message.get("error"))
+
+
+def _wait(state: StreamState, message: JSON, error: Any) -> None:
+    delay_s = max(fields.number(message.get("retry_delay_ms")) or 0.0, 0.0) / 1000
     state.retry = Retry(
-        attempt=state.retries,
+        attempt=fields.count(message.get("attempt")),
         max_retries=fields.count(message.get("max_retries")),
-        until=at + delay_s,
+        until=state.read_at + delay_s,
         error_status=fields.integer(message.get("error_status")),
-        error=fields.word(message.get("error")),
-        since=state.retry.since if state.retry else at,
+        error=fields.word(error),
+        since=state.retry.since if state.retry else state.read_at,
     )
 
 
-def _tool_progress(state: StreamState, message: JSON, at: float) -> None:
+def _tool_progress(state: StreamState, message: JSON) -> None:
     """A heartbeat; or word of a subagent whose request is sent again."""
     if retry := fields.mapping(message.get("subagent_retry")):
-        _retry(state, {**retry, "error": retry.get("error_category")}, at)
+        _wait(state, retry, retry.get("error_category"))
 
 
-def _rate_limit(state: StreamState, message: JSON, at: float) -> None:
+def _rate_limit(state: StreamState, message: JSON) -> None:
     info = fields.mapping(message.get("rate_limit_info"))
     if info.get("status") == "rejected" and info.get("isUsingOverage") is not True:
         resets_at = fields.number(info.get("resetsAt"))
-        state.rate_limit = RateLimit(fields.word(info.get("rateLimitType")), resets_at, at)
+        state.rate_limit = RateLimit(fields.word(info.get("rateLimitType")), resets_at, state.read_at)
     elif info.get("status") in {"allowed", "allowed_warning"}:
         state.rate_limit = None
 
@@ -206,7 +217,7 @@ def _rate_limit(state: StreamState, message: JSON, at: float) -> None:
 # -- the session ------------------------------------------------------------------------------------------
 
 
-def _init(state: StreamState, message: JSON, at: float) -> None:
+def _init(state: StreamState, message: JSON) -> None:
     state.session_id = fields.word(message.get("session_id")) or state.session_id
     state.model = fields.word(message.get("model"))
     state.cwd = fields.text(message.get("cwd"), ERROR_CHARS)
@@ -216,20 +227,20 @@ def _init(state: StreamState, message: JSON, at: float) -> None:
     state.retry = None
 
 
-def _status(state: StreamState, message: JSON, at: float) -> None:
+def _status(state: StreamState, message: JSON) -> None:
     state.is_compacting = message.get("status") == "compacting"
     state.permission_mode = fields.word(message.get("permissionMode")) or state.permission_mode
 
 
-def _compacted(state: StreamState, message: JSON, at: float) -> None:
+def _compacted(state: StreamState, _message: JSON) -> None:
     state.is_compacting = False
 
 
-def _new_session(state: StreamState, message: JSON, at: float) -> None:
+def _new_session(state: StreamState, message: JSON) -> None:
     state.session_id = fields.word(message.get("new_conversation_id")) or state.session_id
 
 
-_Handler = Callable[[StreamState, JSON, float], None]
+_Handler = Callable[[StreamState, JSON], None]
 
 _HANDLERS: Final[dict[str, _Handler]] = {
     "assistant": _assistant,
@@ -243,7 +254,7 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     "system/api_retry": _retry,
     "system/status": _status,
     "system/compact_boundary": _compacted,
-    "system/thinking_tokens": _stream_event,
+    "system/thinking_tokens": _thinking,
     "system/permission_denied": _permission_denied,
     "system/task_started": follow_job,
     "system/task_progress": follow_job,

@@ -6,9 +6,7 @@ Claude Code's output is read as evidence, so a field of the wrong type is an abs
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final, cast
 
@@ -32,8 +30,8 @@ _TELLING: Final = (
     "pattern",
     "url",
     "query",
-    "description",
     "subject",
+    "description",
     "skill",
     "prompt",
 )
@@ -139,21 +137,13 @@ def call_hash(name: str, tool_input: Any) -> str:
     return blake2b(f"{name}\0{written}".encode(errors="replace"), digest_size=_HASH_BYTES).hexdigest()
 
 
-def first_texts(value: Any, max_chars: int) -> str:
+def whole_text(content: Any) -> str:
     """The text of a message's or a tool result's content: a string, or blocks of which some are text."""
-    if isinstance(value, str):
-        return text(value, max_chars)
+    if isinstance(content, str):
+        return content
     parts: list[str] = []
-    for block in items(value):
-        fields: Mapping[str, Any] = mapping(block)
-        kind = word(fields.get("type"))
-        if kind == "text":
-            parts.append(text(fields.get("text"), max_chars))
-        elif kind:
-            parts.append(f"[{kind}]")
-    return text("\n".join(parts), max_chars)
-
-
-def is_finite(value: float) -> bool:
-    """Whether a time or a duration can be shown."""
-    return math.isfinite(value)
+    for item in items(content):
+        block = mapping(item)
+        found, kind = block.get("text"), word(block.get("type"))
+        parts.append(found if isinstance(found, str) else f"[{kind or '?'}]")
+    return "\n".join(parts)

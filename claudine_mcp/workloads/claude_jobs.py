@@ -15,7 +15,7 @@ from claudine_mcp.workloads.claude_state import MAX_JOBS, Job, StreamState
 _ENDED: Final = frozenset({"completed", "failed", "stopped", "killed", "cancelled", "error"})
 
 
-def follow_job(state: StreamState, message: JSON, at: float) -> None:
+def follow_job(state: StreamState, message: JSON) -> None:
     """Take word of one job."""
     job_id = fields.word(message.get("task_id"))
     patch = fields.mapping(message.get("patch"))
@@ -23,7 +23,7 @@ def follow_job(state: StreamState, message: JSON, at: float) -> None:
         state.jobs.pop(job_id, None)
         return
     has_started = message.get("subtype") == "task_started"
-    job = state.jobs.get(job_id) or (_added(state, job_id, message, at) if has_started and job_id else None)
+    job = state.jobs.get(job_id) or (_added(state, job_id, message) if has_started and job_id else None)
     if job is None:
         return
     if not has_started:
@@ -32,7 +32,7 @@ def follow_job(state: StreamState, message: JSON, at: float) -> None:
     job.is_background = job.is_background or is_background
 
 
-def list_background(state: StreamState, message: JSON, at: float) -> None:
+def list_background(state: StreamState, message: JSON) -> None:
     """Take the list of all that is in the background. What is ambient does not keep Claude Code from ending."""
     listed: dict[str, JSON] = {}
     for item in fields.items(message.get("tasks"))[:MAX_JOBS]:
@@ -43,7 +43,7 @@ def list_background(state: StreamState, message: JSON, at: float) -> None:
         if job.id not in listed:
             del state.jobs[job.id]
     for job_id, job in listed.items():
-        (state.jobs.get(job_id) or _added(state, job_id, job, at)).is_background = True
+        (state.jobs.get(job_id) or _added(state, job_id, job)).is_background = True
 
 
 def end_foreground(state: StreamState) -> None:
@@ -51,9 +51,9 @@ def end_foreground(state: StreamState) -> None:
     state.jobs = {job.id: job for job in state.background}
 
 
-def _added(state: StreamState, job_id: str, message: JSON, at: float) -> Job:
+def _added(state: StreamState, job_id: str, message: JSON) -> Job:
     kind, description = fields.word(message.get("task_type")), fields.one_line(message.get("description"))
-    job = state.jobs[job_id] = Job(job_id, kind, description, is_background=False, since=at)
+    job = state.jobs[job_id] = Job(job_id, kind, description, is_background=False, since=state.read_at)
     if len(state.jobs) > MAX_JOBS:
         del state.jobs[next(iter(state.jobs))]
     return job

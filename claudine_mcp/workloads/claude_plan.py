@@ -75,8 +75,10 @@ def _todo(item: Any, text_field: str) -> Todo:
 
 
 def _created_id(result: JSON, content: Any) -> str | None:
-    told = _CREATED.search(fields.first_texts(content, TODO_CHARS))
-    return fields.word(fields.mapping(result.get("task")).get("id")) or (fields.word(told[1]) if told else None)
+    told = _CREATED.search(fields.whole_text(content)[:TODO_CHARS])
+    return fields.word(fields.mapping(result.get("task")).get("id")) or (
+        fields.word(told[1]) if told else None
+    )
 
 
 def _update(state: StreamState, change: Todo) -> None:

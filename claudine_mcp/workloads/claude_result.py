@@ -29,7 +29,9 @@ def read_result(message: JSON, at: float) -> Result:
         api_error_type=fields.word(message.get("api_error_type")),
         num_turns=fields.integer(message.get("num_turns")),
         text=fields.text(message.get("result"), RESULT_CHARS),
-        errors=[fields.text(error, ERROR_CHARS) for error in fields.items(message.get("errors"))[:MAX_ERRORS]],
+        errors=[
+            fields.text(error, ERROR_CHARS) for error in fields.items(message.get("errors"))[:MAX_ERRORS]
+        ],
         terminal_reason=fields.word(message.get("terminal_reason")),
         duration_s=None if duration_ms is None else duration_ms / 1000,
         queued_turns=fields.count(message.get("queued_turn_count")),
@@ -37,9 +39,9 @@ def read_result(message: JSON, at: float) -> Result:
     )
 
 
-def end_turn(state: StreamState, message: JSON, at: float) -> None:
+def end_turn(state: StreamState, message: JSON) -> None:
     """Take a `result` message: the turn is over, and nothing waits any more but what is in the background."""
-    state.result = read_result(message, at)
+    state.result = read_result(message, state.read_at)
     state.results += 1
     state.is_turn_open = state.is_compacting = False
     state.retry = None

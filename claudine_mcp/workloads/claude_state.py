@@ -87,7 +87,7 @@ class ToolCall:
 
 @dataclass(slots=True)
 class Job:
-    """Work that Claude Code follows apart from the conversation: a subagent, a shell in the background, …"""
+    """Work that Claude Code follows apart from the conversation: a subagent, or a shell in the background."""
 
     id: str
     kind: str
@@ -116,7 +116,7 @@ class Retry:
 
 @dataclass(slots=True)
 class RateLimit:
-    """A limit by which the API refuses requests. `kind` is `five_hour`, `seven_day`, …"""
+    """A limit by which the API refuses requests. `kind` is `five_hour`, `seven_day` and the like."""
 
     kind: str
     resets_at: float | None
@@ -179,14 +179,16 @@ class StreamState:
         cost_before_usd: what the session had cost before this run; see `run_cost_usd`.
         bytes_read: how much of the output was read.
         offset_bytes: where the first line begins that is not in this state. Whoever loads it reads on there.
-        unreadable_lines: those that were no JSON object, or too long.
-        lines: those that were.
+        lines: those that were read.
+        unreadable_lines: those that were no JSON object.
+        long_lines: those that were too long to be read whole.
+        read_at: when the last line was read.
         phase_since: when the phase began.
         active_at: when a line last showed progress; heartbeats, retries and the unreadable do not.
         is_turn_open: whether something has begun after the last result that has no result yet.
         turns: answers of the model in the main conversation.
         tools: what was called and has not answered, by id, oldest first; those of subagents too.
-        last_tool: the label of the last tool that was called.
+        last_tool: the label of the tool that was called, or has answered, last.
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.
@@ -199,11 +201,13 @@ class StreamState:
     offset_bytes: int = 0
     lines: int = 0
     unreadable_lines: int = 0
+    long_lines: int = 0
     session_id: str = ""
     model: str = ""
     cwd: str = ""
     permission_mode: str = ""
     claude_version: str = ""
+    read_at: float = 0.0
     phase: Phase = Phase.STARTING
     phase_since: float | None = None
     active_at: float | None = None

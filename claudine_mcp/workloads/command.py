@@ -22,7 +22,7 @@ class CommandWorkload:
         argv = [SHELL, "-c", command] if isinstance(command, str) else list(command)
         return Launch(argv, merge_streams=bool(task.spec.get("mergeStreams")))
 
-    def follower(self, task: Task, state: Mapping[str, Any] | None) -> Follower | None:
+    def follower(self, task: Task, run: Path, state: Mapping[str, Any] | None) -> Follower | None:
         """See `Workload`."""
         return None
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from claude_code import ClaudeCode, claude_code
+from claude_code import ClaudeCode, claude_env
 from fake_api import FakeApi
-from support import kill, processes_of, session_folder
+from support import Home
 
 
 @pytest.fixture
@@ -21,15 +18,18 @@ def api() -> Iterator[FakeApi]:
 
 
 @pytest.fixture
-def claude(claude_argv: list[str], api: FakeApi) -> Iterator[ClaudeCode]:
-    """Claude Code in a folder of the test's own; whatever it started must be gone at the end."""
-    folder = Path(tempfile.mkdtemp(dir=session_folder()))
+def claude(claude_argv: list[str], home: Home, api: FakeApi) -> Iterator[ClaudeCode]:
+    """Claude Code in the folder of `home`, where nothing may be left running."""
+    code = ClaudeCode(claude_argv, claude_env(home.folder, api.url), home.work, home.folder)
     try:
-        with claude_code(claude_argv, folder, api.url) as code:
-            yield code
+        yield code
     finally:
-        left = processes_of(folder)
-        for pid in left:
-            kill(pid)
-        shutil.rmtree(folder)
-    assert not left, f"processes were left running: {left}"
+        code.end()
+
+
+@pytest.fixture
+def claude_home(home: Home, claude: ClaudeCode) -> Home:
+    """A state directory whose clients have Claude Code's environment, and whose tasks start that Claude Code."""
+    home.env = claude.env | {name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")}
+    home.configure(claude={"command": claude.argv[0]})
+    return home

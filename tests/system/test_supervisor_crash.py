@@ -9,15 +9,7 @@ from support import Home, alive, ended, events_of, in_state, wait_for
 
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import Outcome, State
-from claudine_mcp.front import supervision
 from claudine_mcp.front.submit import CommandRequest
-
-
-@pytest.fixture(autouse=True)
-def _impatient_fronts(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert supervision.LOOK_EVERY_S <= 1, "another supervisor is there within 2 s"
-    monkeypatch.setattr(supervision, "LOOK_EVERY_S", 0.02)
-
 
 START = [
     "commit<:1",  # the epoch

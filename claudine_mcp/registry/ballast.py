@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Generator
@@ -16,20 +17,31 @@ log = logging.getLogger(__name__)
 BALLAST_BYTES = 4 * 2**20
 
 
+def is_full(error: Exception) -> bool:
+    """Whether an error says that there is no space left."""
+    return isinstance(error, DiskFull) or (
+        isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    )
+
+
 class Ballast:
     """A file that only takes up space."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "ballast"
+        self._said = False
 
     @contextmanager
     def released_when_full(self) -> Generator[None]:
-        """Give the space up when what runs inside finds the disk full; it is then tried again by its caller."""
+        """Give the space up when what runs inside finds the disk full; its caller will try again."""
         try:
             yield
-        except DiskFull:
-            if not self.release():
-                raise
+        except DiskFull as error:
+            if not self.release() and not self._said:
+                self._said = True
+                log.warning("%s It is tried again until there is some.", error)
+        else:
+            self._said = False
 
     def release(self) -> bool:
         """Give the space up. False: it was not there any more."""

@@ -1,0 +1,107 @@
+"""A run of Claude Code, followed: the reader of its stream behind the interface that all workloads share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from claudine_mcp.core.evidence import ExitRecord, Judgement
+from claudine_mcp.core.models import JSON
+from claudine_mcp.core.units import format_time
+from claudine_mcp.workloads.claude_judge import judge
+from claudine_mcp.workloads.claude_state import Phase, StreamState
+from claudine_mcp.workloads.claude_stream import StreamReader
+
+STDERR_BYTES = 4096
+MICRODOLLARS = 6  # digits of a dollar that are shown
+
+
+class ClaudeFollower:
+    """Follows one run.
+
+    Args:
+        stored: what `state` gave to an earlier follower, None for a run from its beginning.
+        prior_cost_usd: what the session had cost before the run.
+        run: its directory, where its standard error is.
+    """
+
+    def __init__(self, stored: Mapping[str, Any] | None, prior_cost_usd: float, run: Path) -> None:
+        state = None if stored is None else StreamState.from_json(stored)
+        self._reader = StreamReader(state or StreamState(cost_before_usd=prior_cost_usd))
+        self._run = run
+        self._fed_at = 0.0
+
+    @property
+    def offset(self) -> int:
+        """Where in the output a follower that has this one's state must begin."""
+        return self._reader.state.offset_bytes
+
+    def feed(self, data: bytes, at: float) -> None:
+        """See `Follower`."""
+        self._fed_at = at
+        self._reader.feed(data, at)
+
+    def finish(self) -> None:
+        """See `Follower`."""
+        self._reader.finish(self._fed_at)
+
+    def state(self) -> JSON:
+        """See `Follower`."""
+        return self._reader.state.to_json()
+
+    def wants_end_of_input(self) -> bool:
+        """See `Follower`."""
+        state = self._reader.state
+        return state.phase is Phase.RESULT and not state.is_turn_open and not state.background
+
+    def seen(self) -> JSON:
+        """See `Follower`. The keys are those of `front.views.ClaudeView`."""
+        state = self._reader.state
+        result = state.result
+        shown: JSON = {
+            "model": state.model or None,
+            "phase": phase(state),
+            "turns": state.turns or None,
+            "todos": [{"text": item.text, "status": item.status} for item in state.todos] or None,
+            "background": [job.description for job in state.background] or None,
+            "result": result.text if result is not None and result.text else None,
+            "permissionDenials": [
+                {"tool": item.tool, "summary": item.summary} | ({"reason": item.reason} if item.reason else {})
+                for item in state.denials
+            ]
+            or None,
+            "costUsd": dollars(state.run_cost_usd),
+            "totalCostUsd": dollars(state.total_cost_usd),
+        }
+        return {key: value for key, value in shown.items() if value is not None}
+
+    def judge(self, record: ExitRecord, *, stop_reason: str | None) -> Judgement:
+        """Say how the run ended; everything that it printed was fed, and `finish` was called."""
+        return judge(self._reader.state, record, stop_reason=stop_reason, stderr=self._stderr())
+
+    def _stderr(self) -> str:
+        try:
+            return (self._run / "stderr.log").read_bytes()[-STDERR_BYTES:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def phase(state: StreamState) -> JSON:
+    """Say what a run is doing, and since when."""
+    shown: JSON = {"name": state.phase.value}
+    if state.phase_since is not None:
+        shown["since"] = format_time(state.phase_since)
+    if state.running_tools:
+        shown["tools"] = [call.label for call in state.running_tools]
+    if state.phase_until is not None:
+        shown["until"] = format_time(state.phase_until)
+    if state.retry is not None and state.phase in {Phase.RETRYING, Phase.RATE_LIMITED}:
+        shown["attempt"] = f"{state.retry.attempt} of {state.retry.max_retries}"
+        shown["error"] = state.retry.error
+    return shown
+
+
+def dollars(amount: float | None) -> float | None:
+    """Round an amount so that it can be read."""
+    return None if amount is None else round(amount, MICRODOLLARS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,11 @@ RUNS = {
     "tool-permission-denied": Ended(0, Outcome.SUCCEEDED, "without error; 1 tool call was not permitted"),
     "worktree-resume": WELL,
 }
+
+
+def is_safe(text: str) -> bool:
+    """Whether a terminal would only show it."""
+    return not any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} and each != "\t" for each in text)
 
 
 def recorded(name: str) -> bytes:

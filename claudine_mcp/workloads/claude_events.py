@@ -26,6 +26,9 @@ from claudine_mcp.workloads.claude_state import (
     ToolCall,
 )
 
+LONGEST_DELAY_S: Final = 30 * 86_400
+"""No request is sent again later than that; what says so is not to be believed."""
+
 
 def fold(state: StreamState, message: JSON, at: float) -> None:
     """Take a message into the state; `at` is when it was read."""
@@ -189,6 +192,7 @@ def _retry(state: StreamState, message: JSON) -> None:
 
 def _wait(state: StreamState, message: JSON, error: Any) -> None:
     delay_s = max(fields.number(message.get("retry_delay_ms")) or 0.0, 0.0) / 1000
+    delay_s = min(delay_s, LONGEST_DELAY_S)
     state.retry = Retry(
         attempt=fields.count(message.get("attempt")),
         max_retries=fields.count(message.get("max_retries")),
@@ -208,7 +212,7 @@ def _tool_progress(state: StreamState, message: JSON) -> None:
 def _rate_limit(state: StreamState, message: JSON) -> None:
     info = fields.mapping(message.get("rate_limit_info"))
     if info.get("status") == "rejected" and info.get("isUsingOverage") is not True:
-        resets_at = fields.number(info.get("resetsAt"))
+        resets_at = fields.epoch(info.get("resetsAt"))
         state.rate_limit = RateLimit(fields.word(info.get("rateLimitType")), resets_at, state.read_at)
     elif info.get("status") in {"allowed", "allowed_warning"}:
         state.rate_limit = None

@@ -19,6 +19,7 @@ LABEL_CHARS: Final = 120
 _LARGEST: Final = 2**53
 """Integers beyond this are not exact in JSON (RFC 8259, section 6) and do not fit into a database."""
 
+_YEAR_10000: Final = 253_402_300_800
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HASH_BYTES: Final = 8
 
@@ -59,6 +60,12 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) <= _LARGEST else None  # not true of NaN, nor of infinity
+
+
+def epoch(value: Any) -> float | None:
+    """The value if it is a time in seconds since the epoch that can be written, else None."""
+    seconds = number(value)
+    return seconds if seconds is not None and 0 < seconds < _YEAR_10000 else None
 
 
 def count(value: Any) -> int:

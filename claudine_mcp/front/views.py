@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from pydantic.alias_generators import to_camel
 
 from claudine_mcp.core.admission import describe_hold
-from claudine_mcp.core.models import Event, Run, Task
+from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import format_time
@@ -73,6 +73,26 @@ class TaskRow(View):
     )
 
 
+class PhaseView(View):
+    """What a delegated Claude Code is doing, as far as it says so."""
+
+    name: str = Field(description="starting, model, tool, retrying, rate_limited, result, background")
+    since: str | None = None
+    tools: list[str] | None = Field(default=None, description="that it waits for")
+    until: str | None = Field(default=None, description="when it goes on by itself")
+    attempt: str | None = None
+    error: str | None = None
+
+
+class QuestionView(View):
+    """What a delegated Claude Code asks a person; AnswerAlert answers."""
+
+    alert_id: int
+    tool: str
+    input: dict[str, Any]
+    since: str
+
+
 class TaskView(TaskRow):
     """A task whole."""
 
@@ -90,6 +110,17 @@ class TaskView(TaskRow):
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
+    session_id: str | None = None
+    model: str | None = None
+    phase: PhaseView | None = None
+    question: QuestionView | None = Field(default=None, description="it waits for a person to answer this")
+    turns: int | None = None
+    todos: list[dict[str, str]] | None = None
+    background: list[str] | None = None
+    result: str | None = Field(default=None, description="its last answer")
+    permission_denials: list[dict[str, str]] | None = None
+    cost_usd: float | None = Field(default=None, description="of the last run")
+    total_cost_usd: float | None = Field(default=None, description="of the session")
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 
@@ -143,7 +174,14 @@ def row_of(task: Task) -> TaskRow:
     return TaskRow(**_row_fields(task, time.time()))
 
 
-def view_of(task: Task, runs: list[Run], queue: QueueView | None, state_dir: Path) -> TaskView:
+def view_of(
+    task: Task,
+    runs: list[Run],
+    state_dir: Path,
+    *,
+    queue: QueueView | None = None,
+    question: QuestionView | None = None,
+) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
     folder = run_directory(state_dir, task.id, task.run)
@@ -159,9 +197,15 @@ def view_of(task: Task, runs: list[Run], queue: QueueView | None, state_dir: Pat
             last_output.append(found.st_mtime)
     active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
     timeout: int | None = task.spec.get("timeout")
+    seen: dict[str, Any] = dict(task.seen or {})
+    if not active:
+        seen.pop("phase", None)
     return TaskView(
         **_row_fields(task, now),
         **sizes,
+        **seen,
+        session_id=task.session_id,
+        question=question,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,
@@ -190,6 +234,16 @@ def run_view(run: Run) -> RunView:
         reason=run.reason,
         exit_code=run.exit_code,
         signal=run.signal,
+    )
+
+
+def question_view(asked: Command) -> QuestionView:
+    """Show a question that waits for an answer."""
+    return QuestionView(
+        alert_id=asked.args["alertId"],
+        tool=asked.args["tool"],
+        input=asked.args["input"],
+        since=format_time(asked.created_at),
     )
 
 

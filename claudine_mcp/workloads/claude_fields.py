@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Final, cast
 
 from claudine_mcp.core.models import JSON
-from claudine_mcp.core.terminal import render_line
+from claudine_mcp.core.terminal import show
 
 LABEL_CHARS: Final = 120
 """How much of a tool's input is shown."""
@@ -100,14 +100,14 @@ def shorten(value: str, max_chars: int) -> str:
 
 
 def one_line(value: Any, max_chars: int = LABEL_CHARS) -> str:
-    """A string as one line that is safe for a terminal; "" if it is none."""
+    """A string as one line in which everything is spelt out that would act on a terminal; "" if it is none."""
     if not isinstance(value, str):
         return ""
     # Splitting is linear, but of a file's whole content nobody wants to see more than this anyway.
     head = value[: 8 * max_chars]
     dots = " …" if len(head) < len(value) else ""
     line = " ".join(head.split()) + dots
-    return render_line(line.encode(errors="surrogatepass"), max_chars=max_chars)
+    return show(line.encode(errors="surrogatepass"), as_is=True, max_chars=max_chars).text
 
 
 def tool_summary(tool_input: Any) -> str:

@@ -28,6 +28,7 @@ TEXT_LINES: Final = 1000
 PROMPT_LINES: Final = 10
 NOTE_CHARS: Final = 300
 ANSWER_CHARS: Final = 160
+SEEN_CHARS: Final = 10_000
 
 _MOST_KNOWN: Final = 100  # what a narrator remembers of each kind
 
@@ -215,7 +216,8 @@ def _beginning(content: Any) -> str:
     """The first line of what a tool has answered, and how many there are."""
     text = fields.whole_text(content).strip("\r\n")
     count = text.count("\n") + 1
-    first = fields.one_line(text.lstrip()[: 4 * NOTE_CHARS].partition("\n")[0], ANSWER_CHARS)
+    line = text.lstrip().partition("\n")[0][:SEEN_CHARS]
+    first = render_line(line.encode(errors="surrogatepass"), max_chars=ANSWER_CHARS)
     return f"{first} ({count:,} lines)" if count > 1 else first or "(no output)"
 
 

@@ -151,7 +151,7 @@ def test_a_heartbeat_of_a_tool_shows_no_progress() -> None:
 
 
 def test_a_subagent_that_waits_for_the_api_makes_its_run_wait() -> None:
-    retry = {"attempt": 2, "max_retries": 10, "retry_delay_ms": 1000, "error_status": 529}
+    retry: dict[str, Any] = {"attempt": 2, "max_retries": 10, "retry_delay_ms": 1000, "error_status": 529}
     progress = {
         "type": "tool_progress",
         "tool_use_id": "t1",
@@ -232,19 +232,14 @@ def test_the_same_call_again_and_again_is_counted() -> None:
         ("TodoWrite", {"todos": [1, 2, 3]}, "TodoWrite (3 items)"),
         ("TaskList", {}, "TaskList"),
         ("TaskList", None, "TaskList"),
-        ("Bash", {"command": "\x1b[31mred\x1b[0m \x07\x00"}, "Bash (red \\x00)"),
-        ("Odd", {"n": 10**5000}, "Odd (n=…)"),
-        ("Odd\x1b[2J\n", {}, "Odd"),
+        ("Bash", {"command": "rm -r /\x1b[2K\x00"}, "Bash (rm -r /\\x1b[2K\\x00)"),
+        ("Odd", {"n": 10**300}, "Odd (n=…)"),
+        ("Odd\x1b[2J\n", {}, "Odd\\x1b[2J"),
     ],
 )
 def test_a_call_is_told_in_one_safe_line(name: str, tool_input: Any, label: str) -> None:
     block = {"type": "tool_use", "id": "t1", "name": name, "input": tool_input}
-    reader = StreamReader()
-    # Python refuses to write or read an integer of that length, and so it never comes this far.
-    if isinstance(tool_input, dict) and "n" in tool_input and name == "Odd":
-        block["input"] = {"n": 10**300}
-    reader.feed(line(asks(block)), AT)
-    assert reader.state.last_tool == label
+    assert known(asks(block)).last_tool == label
 
 
 def test_a_long_command_is_shortened() -> None:

@@ -54,7 +54,7 @@ def server(task_id: str) -> MCPServer[Front]:
 
     asking = MCPServer[Front]("claudine_permission", lifespan=lifespan, log_level="WARNING")
 
-    @asking.tool()
+    @asking.tool(structured_output=False)  # its client takes one text, and nothing beside it
     async def ask(  # pyright: ignore[reportUnusedFunction] - the server calls it
         ctx: Context[Front, Any],
         tool_name: Annotated[str, Field(description="the tool that wants to run")],

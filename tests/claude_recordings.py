@@ -116,7 +116,10 @@ RUNS = {
 
 def is_safe(text: str) -> bool:
     """Whether a terminal would only show it."""
-    return not any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} and each != "\t" for each in text)
+    acting = {"\u202e", "\u2066", *map(chr, [*range(9), *range(10, 32), *range(127, 160)])}
+    return acting.isdisjoint(text) and not any(
+        unicodedata.category(each) in {"Cs", "Zl", "Zp"} for each in text
+    )
 
 
 def recorded(name: str) -> bytes:

@@ -102,12 +102,17 @@ class Terminal:
         self._run("send-keys", *keys)
 
     def confirm(self, dialog: str) -> None:
-        """Wait for a dialog with this text, and press Enter until it is gone: a new one does not listen at once."""
+        """Wait for a dialog with this text, and press Enter until it is answered: a new one does not listen at once."""
         self.wait_for(dialog)
-        while dialog in self.screen():
+
+        def answered() -> bool:
             self.press("Enter")
             with contextlib.suppress(AssertionError):
-                wait_until(lambda: dialog not in self.screen(), timeout_s=1)
+                wait_until(lambda: dialog not in self.screen() or not alive(self.pid), timeout_s=1)
+                return True
+            return False
+
+        wait_until(answered, LIMIT_S, f"{dialog!r} is answered")
 
     def say(self, text: str) -> None:
         """Type a line and send it."""

@@ -103,11 +103,16 @@ def one_line(value: Any, max_chars: int = LABEL_CHARS) -> str:
     """A string as one line in which everything is spelt out that would act on a terminal; "" if it is none."""
     if not isinstance(value, str):
         return ""
-    # Splitting is linear, but of a file's whole content nobody wants to see more than this anyway.
-    head = value[: 8 * max_chars]
-    dots = " …" if len(head) < len(value) else ""
-    line = " ".join(head.split()) + dots
+    head = value[: 8 * max_chars]  # of a file's whole content nobody wants to see more
+    line = cut(" ".join(head.split()), max_chars)
+    if line.isprintable():
+        return line
     return show(line.encode(errors="surrogatepass"), as_is=True, max_chars=max_chars).text
+
+
+def cut(line: str, max_chars: int) -> str:
+    """The beginning of a line, with an ellipsis where there is more."""
+    return line if len(line) <= max_chars else f"{line[: max_chars - 2].rstrip()} …"
 
 
 def tool_summary(tool_input: Any) -> str:

@@ -33,8 +33,8 @@ class StreamReader:
     """Folds output into a state.
 
     Attributes:
-        state: what is known by now. Another reader can go on from it, with what the output has from
-            `state.offset_bytes` on.
+        state: what is known by now; it is changed, not replaced. Another reader can go on with it, or with a copy
+            of it, from `state.offset_bytes` of the output on.
     """
 
     def __init__(self, state: StreamState | None = None) -> None:

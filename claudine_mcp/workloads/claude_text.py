@@ -217,7 +217,7 @@ def _beginning(content: Any) -> str:
     text = fields.whole_text(content).strip("\r\n")
     count = text.count("\n") + 1
     line = text.lstrip().partition("\n")[0][:SEEN_CHARS]
-    first = render_line(line.encode(errors="surrogatepass"), max_chars=ANSWER_CHARS)
+    first = fields.cut(render_line(line.encode(errors="surrogatepass")), ANSWER_CHARS)
     return f"{first} ({count:,} lines)" if count > 1 else first or "(no output)"
 
 

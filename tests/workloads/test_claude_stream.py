@@ -222,7 +222,8 @@ def test_any_bytes_can_be_read_in_any_pieces(parts: list[bytes], size: int) -> N
 
 def long_line(head: bytes, tail: bytes, size: int) -> list[bytes]:
     """A line of about `size` bytes in pieces, as they are read from a file."""
-    return [head, *[b"x" * MEGABYTE] * (size // MEGABYTE + 1), tail + b"\n"]
+    ending = [tail[at : at + 1] for at in range(len(tail))]
+    return [head, *[b"x" * MEGABYTE] * (size // MEGABYTE + 1), *ending, b"\n"]
 
 
 def test_a_line_of_any_length_takes_little_memory() -> None:

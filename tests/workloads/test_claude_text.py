@@ -7,8 +7,6 @@ from claude_recordings import INIT, RESULT, RUNS, answers, asks, call, is_safe, 
 
 from claudine_mcp.workloads.claude_text import conversation
 
-SESSION = "11111111-aaaa-4bbb-8ccc-000000000011"
-
 
 def told(*messages: dict[str, Any]) -> list[str]:
     return list(conversation(map(line, messages)))
@@ -153,6 +151,7 @@ def test_of_an_answer_its_first_line_is_told(content: Any, shown: str) -> None:
 
 def test_a_long_answer_is_shortened() -> None:
     (shown,) = told(answers("t1", "x" * 1_000_000))
+    assert shown.endswith("xxx …")
     assert len(shown) < 200
 
 
@@ -219,7 +218,7 @@ def test_nothing_that_is_told_can_act_on_a_terminal() -> None:
         {**RESULT, "is_error": True, "result": evil, "terminal_reason": evil},
         {**RESULT, "subtype": "error_max_turns", "errors": [f"({evil})"]},
     )
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert all(map(is_safe, lines))
 
 

@@ -13,7 +13,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,11 +22,11 @@ from typing import Any
 
 import anyio
 import anyio.abc
-from stress_check import Findings
+from stress_check import Findings, processes_of
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.core.identity import Identity
-from claudine_mcp.executors.local import RunDirectory
+from claudine_mcp.executors.local import RunDirectory, StartRecord
 from claudine_mcp.front import supervision
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.host.lease import is_held
@@ -109,6 +108,7 @@ class Worker:
         return json.loads(line)
 
     def kill(self) -> bool:
+        """Kill it, if it lives."""
         if self._process is None:
             return False
         self.killed = True
@@ -163,6 +163,7 @@ class Stress:
         return self.broken + findings.problems(set(self.ids))
 
     async def round(self, front: Front, group: anyio.abc.TaskGroup) -> None:
+        """Take one action; only kills are waited for."""
         (action,) = self.random.choices(list(ACTIONS), list(ACTIONS.values()))
         if action.startswith("kill"):
             await self.kill(front, action.removeprefix("kill "))
@@ -172,6 +173,7 @@ class Stress:
         group.start_soon(self.have_done, worker, order)
 
     async def have_done(self, worker: Worker, order: dict[str, Any]) -> None:
+        """Have a front do something, and note what came of it."""
         try:
             answer = await worker.ask(order)
         except RuntimeError as error:
@@ -187,6 +189,7 @@ class Stress:
         self._idle_send.send_nowait(worker)
 
     def order(self, action: str) -> dict[str, Any]:
+        """Choose what exactly is to be done."""
         recent = self.ids[-25:]
         if action == "submit" or not recent:
             name = self.random.choices(list(COMMANDS), [weight for weight, _ in COMMANDS.values()])[0]
@@ -213,21 +216,28 @@ class Stress:
                 last = await holder(tx)
             hit = last.identity is not None and send(Identity.parse(last.identity), signal.SIGKILL)
         else:
-            starts = [RunDirectory(path.parent).start() for path in self.state_dir.glob("tasks/*/*/start")]
-            known = [start for start in starts if start is not None and start.keeper is not None]
+            known = [start for task_id in self.ids[-25:] if (start := self.start_of(task_id)) is not None]
             self.random.shuffle(known)
             victims = [start.keeper if whom == "keeper" else start.main for start in known]
             hit = any(victim is not None and send(victim, signal.SIGKILL) for victim in victims)
         self.done[f"killed {whom}" if hit else "nobody to kill"] += 1
+
+    def start_of(self, task_id: str) -> StartRecord | None:
+        """Give the start of a task's newest run."""
+        try:
+            runs = [path for path in (self.state_dir / "tasks" / task_id).iterdir() if path.name.isdecimal()]
+            return RunDirectory(max(runs, key=lambda path: int(path.name))).start()
+        except (OSError, ValueError):
+            return None
 
     async def finish(self, front: Front) -> None:
         """Wait for what ends by itself, cancel the rest, then wait until nobody is there any more."""
         supervision.LOOK_EVERY_S = 0.2
         async with anyio.create_task_group() as group:
             group.start_soon(supervision.keep_supervised, front.db, self.state_dir, self.env)
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline and await self.unfinished(front, "'long'"):
-                await anyio.sleep(0.1)
+            with anyio.move_on_after(20):
+                while await self.unfinished(front, "'long'"):  # noqa: ASYNC110 - others do it
+                    await anyio.sleep(0.1)
             for _ in range(3):
                 for task_id in await self.unfinished(front, "''"):
                     try:
@@ -236,11 +246,12 @@ class Stress:
                     except (ClaudineError, TimeoutError) as error:
                         self.broken.append(f"{task_id} cannot be cancelled: {error!r}")
             group.cancel_scope.cancel()
-        deadline = time.monotonic() + 30
-        while is_held(self.state_dir) and time.monotonic() < deadline:
-            await anyio.sleep(0.1)
+        with anyio.move_on_after(30):
+            while is_held(self.state_dir):  # noqa: ASYNC110 - the supervisor leaves when nothing is left to do
+                await anyio.sleep(0.1)
 
     async def unfinished(self, front: Front, except_named: str) -> list[str]:
+        """Give the tasks that may still have processes."""
         async with front.db.read() as tx:
             rows = await tx.all(
                 "SELECT DISTINCT id FROM tasks LEFT JOIN runs ON task_id = id"
@@ -262,7 +273,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="claudine-stress-")) if options.folder is None else options.folder
     began = time.monotonic()
     stress = Stress(folder, options.seed)
-    problems = anyio.run(stress.run, options.rounds)
+    try:
+        problems = anyio.run(stress.run, options.rounds)
+    finally:
+        for pid in processes_of(folder):
+            os.kill(pid, signal.SIGKILL)
     print(f"{options.rounds} rounds with seed {options.seed} in {time.monotonic() - began:.0f} s")
     print("done: " + ", ".join(f"{count} {what}" for what, count in sorted(stress.done.items())))
     print("outcomes: " + ", ".join(f"{count} {what}" for what, count in sorted(stress.outcomes.items())))

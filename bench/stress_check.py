@@ -14,6 +14,9 @@ from typing import Any
 
 import psutil
 
+NEVER_EXECUTED = 125
+"""What a task's process exits with if its keeper dies before it may execute anything."""
+
 Rows = list[dict[str, Any]]
 
 
@@ -45,6 +48,7 @@ class Findings:
         return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
 
     def record(self, task: dict[str, Any], name: str) -> dict[str, Any] | None:
+        """Give a record of the newest run of a task."""
         try:
             return json.loads((self.state_dir / "tasks" / task["id"] / str(task["run"]) / name).read_bytes())
         except (OSError, ValueError):
@@ -56,13 +60,15 @@ class Findings:
             self.registry_is_sound(),
             (f"{task_id}: was accepted, and is gone" for task_id in sorted(accepted - self.ids)),
             self.nothing_began_twice(),
-            self.everything_ended_as_its_evidence_says(),
+            self.everything_has_ended(),
+            self.no_outcome_is_better_than_its_evidence(),
             self.every_end_was_told_once(),
             self.nothing_is_left(),
         )
         return [problem for check in checks for problem in check]
 
     def registry_is_sound(self) -> Iterator[str]:
+        """The database is whole, and nothing in it waits."""
         if self.integrity != ["ok"] or self.broken_keys:
             yield f"the registry is damaged: {self.integrity[:3]} {self.broken_keys[:3]}"
         for command in self.commands:
@@ -75,6 +81,7 @@ class Findings:
                 yield f"{run['task_id']}.{run['n']}: nobody noticed that it is gone"
 
     def nothing_began_twice(self) -> Iterator[str]:
+        """A run begins at most once, and there is one run and one more for each retry."""
         for run_id, count in self.begun.items():
             if count > 1:
                 yield f"{run_id}: began {count} times"
@@ -87,51 +94,59 @@ class Findings:
                 yield f"{task['id']}: began {runs_begun[task['id']]} times with {retries[task['id']]} retries"
 
     def retries(self) -> Counter[str]:
+        """Give how often each task was asked to run again."""
         return Counter(
             command["task_id"]
             for command in self.commands
             if command["kind"] == "retry" and '"changed":true' in (command["result"] or "")
         )
 
-    def everything_ended_as_its_evidence_says(self) -> Iterator[str]:
-        outcomes = {task["id"]: task["outcome"] for task in self.tasks}
+    def everything_has_ended(self) -> Iterator[str]:
+        """No task is in any other state, and each outcome has its reason."""
         cancels = {command["task_id"] for command in self.commands if command["kind"] == "cancel"}
+        outcomes = {task["id"]: task["outcome"] for task in self.tasks}
         for task in self.tasks:
-            name, outcome = f"{task['id']}.{task['run']} ({task['name']})", task["outcome"]
-            record = self.record(task, "exit")
-            began = self.begun[f"{task['id']}.{task['run']}"] == 1
-            seen = record is not None and record["source"] != "unknown"
+            name, outcome = title(task), task["outcome"]
             if task["state"] != "ended" or outcome is None:
                 yield f"{name}: is {task['state']} ({outcome})"
-                continue
-            if outcome in {"succeeded", "failed"}:
-                if not seen or record is None or record.get("exec_error"):
-                    yield f"{name}: {outcome} without an exit record ({record})"
-                elif (record["code"], record["signal"]) != (task["exit_code"], task["signal"]):
-                    yield f"{name}: {outcome} with {task['exit_code']}/{task['signal']}, but its record says {record}"
-                elif (outcome == "succeeded") != (record["code"] == 0 and record["signal"] is None):
-                    yield f"{name}: {outcome}, but its record says {record}"
-                elif not began and (
-                    outcome == "succeeded" or record["signal"] is None and record["code"] != 125
-                ):
-                    # One that is killed, or loses its keeper, between `began` and its first command is not in the journal.
-                    yield f"{name}: {outcome}, and never began"
-            if outcome == "succeeded" and (wanted := expected(task["name"])) not in {None, 0}:
-                yield f"{name}: succeeded, though it exits with {wanted}"
-            if outcome == "failed" and task["exit_code"] not in {None, expected(task["name"]), 125}:
-                yield f"{name}: exit code {task['exit_code']}"
-            if outcome == "interrupted" and seen:
-                yield f"{name}: interrupted, but its record says {record}"
             if outcome == "cancelled" and task["id"] not in cancels:
                 yield f"{name}: cancelled, and nobody asked for it"
-            if outcome in {"skipped", "not_started"} and began:
+            if outcome in {"skipped", "not_started"} and self.began(task):
                 yield f"{name}: {outcome}, and it began"
-            if outcome == "skipped":
-                needs = [(dependency, on) for dependency, on in json.loads(task["depends_on"])]
-                if all(outcomes.get(dependency) == "succeeded" for dependency, _ in needs):
-                    yield f"{name}: skipped, though all of {needs} succeeded"
+            needs = json.loads(task["depends_on"])
+            if outcome == "skipped" and all(outcomes.get(needed) == "succeeded" for needed, _ in needs):
+                yield f"{name}: skipped, though all of {needs} succeeded"
+
+    def no_outcome_is_better_than_its_evidence(self) -> Iterator[str]:
+        """What succeeded or failed has an exit record that says so, and what has one is not called interrupted."""
+        for task in self.tasks:
+            name, outcome, record = title(task), task["outcome"], self.record(task, "exit")
+            if record is None or record["source"] == "unknown" or record.get("exec_error"):
+                if outcome in {"succeeded", "failed"}:
+                    yield f"{name}: {outcome} without an exit record ({record})"
+                continue
+            if outcome == "interrupted":
+                yield f"{name}: interrupted, but its record says {record}"
+            if outcome not in {"succeeded", "failed"}:
+                continue
+            status = record["code"], record["signal"]
+            if status != (task["exit_code"], task["signal"]) or (outcome == "succeeded") != (
+                status == (0, None)
+            ):
+                yield f"{name}: {outcome} with {task['exit_code']}/{task['signal']}, but its record says {record}"
+            # Killed, or without keeper, between `began` and its first command it exits as nobody promised.
+            if record["signal"] is None and status != (NEVER_EXECUTED, None):
+                if not self.began(task):
+                    yield f"{name}: {outcome}, and never began"
+                if expected(task["name"]) not in {None, record["code"]}:
+                    yield f"{name}: exit code {record['code']}"
+
+    def began(self, task: dict[str, Any]) -> bool:
+        """Whether the newest run of a task has written into the journal."""
+        return self.begun[f"{task['id']}.{task['run']}"] > 0
 
     def every_end_was_told_once(self) -> Iterator[str]:
+        """Each end has its event."""
         told = Counter(event["task_id"] for event in self.events if event["type"] == "task:ended")
         retries = self.retries()
         for task in self.tasks:
@@ -139,11 +154,9 @@ class Findings:
                 yield f"{task['id']}: {told[task['id']]} ends were told, with {retries[task['id']]} retries"
 
     def nothing_is_left(self) -> Iterator[str]:
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                texts = (*process.cmdline(), *process.environ().values())
-                if process.pid != os.getpid() and any(str(self.state_dir) in text for text in texts):
-                    yield f"process {process.pid} is left: {' '.join(process.cmdline())}"
+        """No process, lock or file stays."""
+        for pid, line in processes_of(self.state_dir).items():
+            yield f"process {pid} is left: {line}"
         for path in [self.state_dir / "lease", *self.state_dir.glob("tasks/*/*/lock")]:
             with path.open("r+b") as file:
                 try:
@@ -161,6 +174,23 @@ class Findings:
         log = (self.state_dir / "supervisor.log").read_text(errors="replace")
         for block in log.split("Traceback (most recent call last)")[1:]:
             yield f"the supervisor's log has a traceback: …{block[-1500:]}"
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Give the other living processes whose command line or environment names a folder: pid to command line."""
+    found: dict[int, str] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            line = process.cmdline()
+            texts = (*line, *process.environ().values())
+            if process.pid != os.getpid() and any(str(folder) in text for text in texts):
+                found[process.pid] = " ".join(line)
+    return found
+
+
+def title(task: dict[str, Any]) -> str:
+    """Name the newest run of a task, and what it runs."""
+    return f"{task['id']}.{task['run']} ({task['name']})"
 
 
 def expected(name: str) -> int | None:

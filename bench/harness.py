@@ -75,7 +75,7 @@ def spread(values: Sequence[float], unit: str = "ms") -> str:
     """Say how values are distributed; they are in seconds if the unit is ms."""
     factor = 1000 if unit == "ms" else 1
     low, middle, high, most = min(values), statistics.median(values), p95(values), max(values)
-    numbers = " / ".join(f"{value * factor:.3g}" for value in (low, middle, high, most))
+    numbers = " / ".join(f"{value * factor:.4g}" for value in (low, middle, high, most))
     return f"{numbers} {unit} (min / p50 / p95 / max of {len(values)})"
 
 

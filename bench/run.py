@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ THEMES = {
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
 }
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BUSY_LOAD = 0.5
 
 
 def main() -> int:
@@ -24,9 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(THEMES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it works")
-    parser.add_argument(
-        "--markdown", nargs="?", type=Path, const=PAGE, metavar="FILE", help=f"write a page (default {PAGE})"
-    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a page, like docs/benchmarks.md")
     options = parser.parse_args()
     if unknown := set(options.names) - set(THEMES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(THEMES)}")
@@ -35,6 +34,11 @@ def main() -> int:
         f"Measured on {today} with `python bench/run.py{' --quick' if options.quick else ''}` on {machine()}."
     )
     print(head)
+    if (load := os.getloadavg()[0]) > BUSY_LOAD:
+        print(
+            f"The machine is busy (load {load:.1f}): only ratios and CPU times will mean anything.",
+            file=sys.stderr,
+        )
     rows: list[Row] = []
     parts: list[str] = []
     for name in options.names or THEMES:
@@ -43,7 +47,7 @@ def main() -> int:
         rows += found
         parts.append(f"## {THEMES[name]}\n\n{table(found)}\n")
         print(f"\n{parts[-1]}", flush=True)
-        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        print(f"{name}: {time.perf_counter() - began:.0f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     if options.markdown is not None:
         options.markdown.write_text("\n".join([TITLE, head + "\n", *parts]), encoding="utf-8")
     return int(any(row.value > row.target for row in rows if row.target is not None))

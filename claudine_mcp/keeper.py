@@ -143,8 +143,10 @@ class Keeper:
         """Take the disk space of a record in advance, so that a full disk cannot lose it."""
         fd = os.open(self.path(name + ".tmp"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, b" " * size)
-            os.fsync(fd)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, size)
+            else:
+                os.write(fd, b" " * size)
         finally:
             os.close(fd)
 

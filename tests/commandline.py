@@ -72,8 +72,10 @@ class CommandLine:
         return line
 
     def json(self, *arguments: str, expect: int = 0) -> Any:
-        """Give what it prints with --json."""
-        return json.loads(self.run(*arguments[:1], "--json", *arguments[1:], expect=expect).stdout)
+        """Give what it prints with --json, called within this process."""
+        code, out, err = self.here(arguments[0], "--json", *arguments[1:])
+        assert code == expect, err
+        return json.loads(out)
 
     def start(self, *arguments: str, stdout: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start it and let it run."""

@@ -8,6 +8,9 @@ from typing import TypeVar
 
 import anyio
 
+from claudine_mcp.cli.console import note
+from claudine_mcp.cli.words import told
+from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.core.models import JSON
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.overview import attend
@@ -25,7 +28,10 @@ def with_front(work: Callable[[Front], Awaitable[T]]) -> T:
 
     async def opened() -> T:
         async with open_front(os.environ, working_directory(), origin()) as front:
-            await attend(front)
+            try:
+                await attend(front)
+            except (ClaudineError, OSError) as error:
+                note(told(f"there may be work without a supervisor: {error}"))
             return await work(front)
 
     return anyio.run(opened)

@@ -105,8 +105,8 @@ def _follow(writer: Writer, after: int | None, least: Severity) -> int:
             # One that was removed is not made again only to watch it.
             if directory is None or directory.is_dir():
                 with_front(show)
-        except ClaudineError as error:
-            if directory is None:
+        except (ClaudineError, OSError) as error:
+            if directory is None or isinstance(error, BrokenPipeError):
                 raise
             if isinstance(error, RegistryReplaced):
                 after, writer.cursor = 0, None

@@ -154,7 +154,8 @@ def launch(run: Path, spec: dict[str, Any], keeper: Path, bell: Path) -> Launche
         OSError: the run directory cannot be written, or no process can be started.
     """
     run.mkdir(mode=0o700, exist_ok=True)
-    write_durable(run / "spec.json", json.dumps(spec).encode())
+    # Not synced: a run that a crash of the machine meets before `began` is started anew, with a new one.
+    (run / "spec.json").write_bytes(json.dumps(spec).encode())
     read_end, write_end = os.pipe()
     try:
         with (run / "keeper.log").open("ab") as log:

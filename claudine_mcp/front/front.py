@@ -31,7 +31,14 @@ from claudine_mcp.front.submit import (
     dependencies,
     new_id,
 )
-from claudine_mcp.front.supervision import SILENT_BEAT_S, Pulse, ensure_supervisor, log_tail, replace_silent
+from claudine_mcp.front.supervision import (
+    SILENT_BEAT_S,
+    Pulse,
+    ensure_supervisor,
+    log_tail,
+    replace_silent,
+    see_to_supervisor,
+)
 from claudine_mcp.host.files import write_durable
 from claudine_mcp.host.settings import load_project, load_settings, state_dir
 from claudine_mcp.host.statedir import claim, prepare
@@ -94,7 +101,7 @@ class Front:
         """
         task = await self._store(submission)
         try:
-            ensure_supervisor(self.state_dir, self.env)
+            await see_to_supervisor(self.db, self.state_dir, self.env)
         except SupervisorError as error:
             raise SupervisorError(
                 f"{error}. Task {task.id} is queued, and starts when a supervisor does."

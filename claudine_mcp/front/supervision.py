@@ -15,6 +15,7 @@ import anyio
 from claudine_mcp.core.errors import ClaudineError, SupervisorError
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.host.lease import Lease, is_held, try_take
+from claudine_mcp.host.processes import is_alive
 from claudine_mcp.host.signals import send
 from claudine_mcp.registry.database import Database
 from claudine_mcp.registry.leases import holder
@@ -37,6 +38,7 @@ PASSED_ON = (
 )
 """All that a supervisor gets of the environment of whoever starts it, besides CLAUDINE_HOME and CLAUDINE_CONFIG."""
 LOOK_EVERY_S = 1.0
+LOOKED_AT_S = 0.02
 SILENT_BEAT_S = 10.0
 SIGKILL = 9
 
@@ -60,6 +62,22 @@ def ensure_supervisor(state_dir: Path, env: Mapping[str, str]) -> bool:
     finally:
         lease.release()
     return True
+
+
+async def see_to_supervisor(db: Database, state_dir: Path, env: Mapping[str, str]) -> None:
+    """As `ensure_supervisor`, for whoever may leave at once: a lease that was only being tried is asked for again.
+
+    Raises:
+        SupervisorError: no process can be started.
+    """
+    if ensure_supervisor(state_dir, env):
+        return
+    async with db.read() as tx:
+        last = await holder(tx)
+    if last.identity is None or not is_alive(Identity.parse(last.identity)):
+        # It is starting, or another front was only looking: that takes microseconds.
+        await anyio.sleep(LOOKED_AT_S)
+        ensure_supervisor(state_dir, env)
 
 
 def start(state_dir: Path, env: Mapping[str, str], lease: Lease) -> None:

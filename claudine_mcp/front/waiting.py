@@ -75,21 +75,22 @@ async def wait_for_events(
             async with front.db.read() as tx:
                 end = await last_seq(tx)
                 cursor = end if cursor is None else cursor
+                room = PAGE - len(collected)
                 found = await events_after(
                     tx,
                     cursor,
-                    limit=PAGE,
+                    limit=room,
                     task_ids=wanted.task_ids,
                     types=wanted.types,
                     min_severity=wanted.min_severity,
                 )
                 outcomes = await _outcomes(tx, wanted.task_ids)
-            collected += found[: PAGE - len(collected)]
-            cursor = found[-1].seq if len(found) == PAGE else max(cursor, end)
+            collected += found
+            if len(found) < room:
+                cursor = max(cursor, end)
+            elif room:  # an answer is full: what comes after is for the next one
+                cursor = found[-1].seq
             ended = [task_id for task_id in wanted.task_ids if outcomes[task_id] is not None]
-            full = len(collected) >= PAGE
-            if full:
-                return Waited(collected, collected[-1].seq, "as many events as one answer holds")
             if wanted.until == "event" and collected:
                 return Waited(collected, cursor, "an event")
             if wanted.until == "ended" and ended:

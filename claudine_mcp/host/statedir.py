@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -16,6 +17,8 @@ REFUSED = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3", "smbfs", "virtiofs", "vboxsf"}
 )
 """File systems on which SQLite's WAL or flock does not hold between processes, or between machines."""
+DRAFT_S = 60.0
+"""A file is made in milliseconds; one that is half made for so long has been given up."""
 ADVICE = "Set CLAUDINE_HOME to a directory on a local disk."
 
 
@@ -118,4 +121,16 @@ def discard(state_dir: Path, locked: dict[str, int], known: Collection[str]) -> 
             shutil.rmtree(state_dir / "tasks" / name, ignore_errors=True)
             removed.append(name)
         os.close(fd)
+    return removed
+
+
+def discard_drafts(state_dir: Path, now: float) -> list[str]:
+    """Remove files that a crash has left half made; give their names. For the holder of the lease."""
+    found = [*state_dir.glob("registry.db.new-*"), *state_dir.glob("keepers/*.tmp-*")]
+    removed: list[str] = []
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            if now - path.stat().st_mtime >= DRAFT_S:
+                path.unlink()
+                removed.append(path.name)
     return removed

@@ -311,7 +311,6 @@ class Supervisor:
     def _drop_if_over(self, watcher: Watcher) -> None:
         if not watcher.over:
             return
-        self._ctx.admission_due = True
         self._watchers.pop(watcher.run.id, None)
         if watcher.seen.launched is None or watcher.seen.directory.has("began"):
             self._failed_launches.pop(watcher.task_id, None)

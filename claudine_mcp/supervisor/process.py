@@ -21,7 +21,7 @@ from claudine_mcp.host.exitstatus import become_subreaper
 from claudine_mcp.host.lease import Lease, adopt, try_take
 from claudine_mcp.host.processes import identify
 from claudine_mcp.host.settings import load_settings, state_dir
-from claudine_mcp.host.statedir import discard, lock_unclaimed, prepare
+from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed, prepare
 from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import overrides
@@ -160,5 +160,7 @@ async def sweep(directory: Path, db: Database) -> None:
     locked = lock_unclaimed(directory, known)
     async with db.read() as tx:
         removed = discard(directory, locked, await existing_ids(tx))
+    if drafts := discard_drafts(directory, Context.wall()):
+        log.info("removed what a crash had left half made: %s", ", ".join(sorted(drafts)))
     if removed:
         log.info("removed the files of tasks that do not exist: %s", ", ".join(sorted(removed)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 
 import psutil
@@ -30,8 +29,7 @@ def test_a_list_can_be_narrowed_by_every_filter(cli: CommandLine) -> None:
         (["--since", "2999-01-01T00:00:00Z"], []),
         (["--limit", "1"], [bad]),
     ):
-        code, out, _ = cli.here("list", "--json", *options)
-        assert (code, [row["taskId"] for row in json.loads(out)["tasks"]]) == (0, ids), options
+        assert [row["taskId"] for row in cli.json("list", *options)["tasks"]] == ids, options
 
 
 def test_pages_of_a_list_follow_each_other(cli: CommandLine) -> None:

@@ -121,6 +121,18 @@ async def test_a_cursor_misses_nothing_and_repeats_nothing(home: Home) -> None:
         assert len(seen) >= 5 * 3  # queued, started and ended of each
 
 
+async def test_all_are_waited_for_however_much_happens_meanwhile(home: Home) -> None:
+    async with client_of(home) as call:
+        ids = [(await call("RunCommand", command="true"))["taskId"] for _ in range(80)]
+        waited = await call("WaitForEvents", after=0, taskIds=ids, until="allEnded", minSeverity="debug")
+        assert waited["why"] == "all tasks have ended"
+        assert len(waited["events"]) == 200
+        rest = await call("WaitForEvents", after=waited["cursor"], taskIds=ids, minSeverity="debug")
+        seen = [event["seq"] for event in waited["events"] + rest["events"]]
+        assert seen == sorted(set(seen))
+        assert len(seen) == 80 * 3
+
+
 async def test_wait_answers_at_the_end(home: Home, era: str) -> None:
     async with client_of(home, era) as call:
         done = await call("RunCommand", command="echo done", wait=True)

@@ -45,7 +45,7 @@ def slow_reader(home: Home) -> Iterator[None]:
         contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader,
         contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer,
     ):
-        touch = "UPDATE meta SET value = value"
+        touch = "UPDATE lease SET taken_at = taken_at + 1"
         writer.execute(touch)  # who reads when all is in the database itself does not need the log
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM tasks").fetchall()
@@ -77,6 +77,7 @@ def disk(home: Home) -> Iterator[Disk]:
 async def test_a_submission_to_a_full_disk_is_refused_and_changes_nothing(home: Home, disk: Disk) -> None:
     async with home.front() as front:
         await ended(front, await front.submit_command(CommandRequest("true")))
+        await wait_for(lambda: not home.query("SELECT 1 FROM runs WHERE gone_at IS NULL"))
         await wait_for((home.state_dir / "ballast").exists)
         before = home.query("SELECT count(*) FROM tasks"), sorted((home.state_dir / "tasks").iterdir())
         disk.fill()

@@ -16,19 +16,14 @@ from claudine_mcp.front.submit import CommandRequest
 
 FRONT = Path(__file__).parent.parent / "front_process.py"
 FRONTS = int(os.environ.get("CLAUDINE_TEST_FRONTS", "10"))
-TASKS_EACH = int(os.environ.get("CLAUDINE_TEST_TASKS_EACH", "5"))
-"""`python bench/stress.py --storm` does it with 20 fronts and 500 tasks."""
+TASKS_EACH = int(os.environ.get("CLAUDINE_TEST_TASKS_EACH", "10"))
+"""For the storm of the design, set these to 20 and 25."""
 
 
-async def test_fronts_that_submit_at_the_same_moment_lose_nothing_and_start_one_supervisor(
-    home: Home,
-) -> None:
-    home.configure(limits={"softMaxConcurrent": 20, "hardMaxConcurrent": 50})
-    arguments = {
-        "commands": ["echo $CLAUDINE_TASK >> begun"] * TASKS_EACH,
-        "then": "leave",
-        "start": str(home.folder / "start"),
-    }
+def together(home: Home, script: str) -> list[tuple[str, str]]:
+    """Have many fronts, each a process, submit a script several times at the same moment; give what they wrote."""
+    start = home.folder / "start"
+    arguments = {"commands": [script] * TASKS_EACH, "then": "leave", "start": str(start)}
     with ExitStack() as stack:
         fronts = [
             stack.enter_context(
@@ -43,8 +38,15 @@ async def test_fronts_that_submit_at_the_same_moment_lose_nothing_and_start_one_
             )
             for _ in range(FRONTS)
         ]
-        (home.folder / "start").touch()
-        said = [front.communicate(timeout=120) for front in fronts]
+        start.touch()
+        return [front.communicate(timeout=120) for front in fronts]
+
+
+async def test_fronts_that_submit_at_the_same_moment_lose_nothing_and_start_one_supervisor(
+    home: Home,
+) -> None:
+    home.configure(limits={"softMaxConcurrent": 20, "hardMaxConcurrent": 50})
+    said = together(home, "echo $CLAUDINE_TASK >> begun")
     assert [errors for _, errors in said if errors] == []
     ids = [task_id for output, _ in said for task_id in json.loads(output)]
     assert len(set(ids)) == FRONTS * TASKS_EACH

@@ -8,7 +8,15 @@ import pytest
 from support import Home
 
 from claudine_mcp.core.errors import StateDirError
-from claudine_mcp.host.statedir import REFUSED, claim, discard, file_system, lock_unclaimed, prepare
+from claudine_mcp.host.statedir import (
+    REFUSED,
+    claim,
+    discard,
+    discard_drafts,
+    file_system,
+    lock_unclaimed,
+    prepare,
+)
 
 
 def mounts(*points: tuple[str, str]) -> str:
@@ -103,3 +111,27 @@ def test_files_of_another_task_are_never_claimed(home: Home) -> None:
     (folder / "env").touch()
     with pytest.raises(FileExistsError):
         claim(folder)
+
+
+def test_only_drafts_that_were_given_up_are_removed(home: Home) -> None:
+    prepare(home.state_dir)
+    (home.state_dir / "keepers").mkdir()
+    files = [
+        "registry.db",
+        "registry.db-wal",
+        "registry.db.new-1-ab",
+        "registry.db.new-1-ab-wal",
+        "keepers/a.py",
+    ]
+    files += ["registry.db.new-2-cd", "keepers/a.py.tmp-7"]
+    for name in files:
+        (home.state_dir / name).touch()
+        os.utime(home.state_dir / name, (1000, 1000))
+    os.utime(home.state_dir / "registry.db.new-2-cd", (1100, 1100))
+    removed = discard_drafts(home.state_dir, 1100)
+    assert sorted(removed) == ["a.py.tmp-7", "registry.db.new-1-ab", "registry.db.new-1-ab-wal"]
+    assert [name for name in files if not (home.state_dir / name).exists()] == [
+        "registry.db.new-1-ab",
+        "registry.db.new-1-ab-wal",
+        "keepers/a.py.tmp-7",
+    ]

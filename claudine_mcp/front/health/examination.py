@@ -54,6 +54,9 @@ def _made(check: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     """Make a check. One that fails is itself a finding."""
     try:
         return look()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return [problem(check, f"{where}{error.strerror or error}", "This user must be able to look there.")]
     except Exception as error:  # noqa: BLE001 - the others are wanted all the more
         what = f"this could not be examined: {type(error).__name__}: {error}"
         return [problem(check, what, "Please report it, with this text.")]
@@ -61,7 +64,10 @@ def _made(check: str, look: Callable[[], list[Finding]]) -> list[Finding]:
 
 def look_at_configuration(env: Mapping[str, str]) -> list[Finding]:
     """Say what is wrong with the user's configuration file."""
-    path = config_path(env)
+    try:
+        path = config_path(env)
+    except ConfigError as error:
+        return [problem("configuration", str(error), "Name another file, or unset it.")]
     if not path.exists():
         if not env.get(CONFIG_VARIABLE):
             return [ok("configuration", f"defaults; there is no {path}")]

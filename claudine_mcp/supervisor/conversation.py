@@ -30,40 +30,56 @@ class Conversation:
     Args:
         ctx: the supervisor's surroundings.
         watchers: the runs that are followed, by run id.
+
+    Attributes:
+        unseen: commands whose message was written and has not been seen to arrive.
     """
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
+        self.unseen: set[str] = set()
 
     async def send(self, command: Command) -> None:
-        """Write a message to a run's standard input, where it waits until the turn ends."""
+        """Write a message to a run's standard input, and see it arrive there."""
         task = await self._task(command)
-        watcher = self._watchers.get(f"{task.id}.{task.run}")
         if task.kind is not Kind.CLAUDE:
             raise NotNow(f"task {task.id} is a {task.kind}; only a delegated Claude Code can be spoken to")
-        if task.state is not State.RUNNING or watcher is None or watcher.seen.input_ended:
-            how = "it is about to end" if task.state is State.RUNNING else f"it is {task.state}"
-            raise NotNow(
-                f"task {task.id} cannot take a message: {how}. RetryTask goes on in the same session"
-            )
+        watcher = self._watchers.get(f"{task.id}.{task.run}")
         # The same identifier when this is done again: the program takes a message with it only once.
         identifier = str(uuid.uuid5(uuid.NAMESPACE_OID, command.id))
-        if command.taken_at is None:
-            args = {**command.args, "uuid": identifier, "run": task.run}
+        if (
+            command.taken_at is not None
+            and watcher is not None
+            and await watcher.has_message(task, identifier)
+        ):
+            self.unseen.discard(command.id)
+            result: JSON = {"delivered": True, "queued": not command.args.get("interrupt")}
             async with self._ctx.db.write() as tx:
-                await take_command(tx, command, self._ctx.wall(), args=args)
-        self._ctx.trace("message-taken")
+                await finish_command(tx, command.id, result, self._ctx.wall())
+            return
+        if task.state is not State.RUNNING or watcher is None or watcher.seen.input_ended:
+            self.unseen.discard(command.id)
+            how = "it is about to end" if task.state is State.RUNNING else f"it is {task.state}"
+            lost = "" if command.taken_at is None else "; the message did not arrive"
+            raise NotNow(
+                f"task {task.id} takes no message: {how}{lost}. RetryTask goes on in the same session"
+            )
+        if command.taken_at is None:
+            async with self._ctx.db.write() as tx:
+                await take_command(tx, command, self._ctx.wall(), args={**command.args, "uuid": identifier})
+            self._ctx.trace("message-taken")
+        if command.id not in self.unseen:
+            await self._write(command, task, watcher, identifier)
+
+    async def _write(self, command: Command, task: Task, watcher: Watcher, identifier: str) -> None:
         lines = interrupt(identifier) if command.args.get("interrupt") else b""
         lines += message(command.args["message"], identifier)
         written = await anyio.to_thread.run_sync(write_input, watcher.seen.path / "stdin", lines)
         self._ctx.trace("message-written")
-        async with self._ctx.db.write() as tx:
-            if written:
-                result: JSON = {"delivered": True, "queued": not command.args.get("interrupt")}
-            else:
-                result = {"error": f"task {task.id} does not read its input; the message was not delivered"}
-            await finish_command(tx, command.id, result, self._ctx.wall())
+        if not written:
+            raise NotNow(f"task {task.id} does not read its input; the message was not delivered")
+        self.unseen.add(command.id)
 
     async def ask(self, command: Command) -> None:
         """Raise a run's question, and deny it when nobody has answered in time or the run has ended."""

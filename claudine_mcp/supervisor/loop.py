@@ -106,7 +106,7 @@ class Supervisor:
                 group.start_soon(self._keep_watching, watcher)
             cause = Cause.BELL_OR_CLOCK
             while True:
-                if cause is Cause.OUTPUT:
+                if cause is Cause.OUTPUT and not self._orders.conversation.unseen:
                     self._read_outputs()
                     cause = await wakeup.wait(self._pause_s())
                     continue

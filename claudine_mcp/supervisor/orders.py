@@ -39,7 +39,7 @@ class Orders:
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
-        conversation = Conversation(ctx, watchers)
+        self.conversation = conversation = Conversation(ctx, watchers)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,

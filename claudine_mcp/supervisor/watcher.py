@@ -228,6 +228,15 @@ class Watcher:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
+    async def has_message(self, task: Task, identifier: str) -> bool:
+        """Whether a message that was written to the run's input has arrived, by what it has printed."""
+        output = await self.output(task)
+        if output.follower is None:
+            return False
+        async with self._stepping:
+            output.read()
+        return output.follower.has_message(identifier)
+
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; keep what it tells; end the input of a run that has nothing more to do."""
         output = await self.output(task)

@@ -58,6 +58,10 @@ class Follower(Protocol):
         """Say how the run ended, after `finish`."""
         ...
 
+    def has_message(self, identifier: str) -> bool:
+        """Whether it says that a message, which was written to its input, has arrived."""
+        ...
+
     def wants_end_of_input(self) -> bool:
         """Whether it waits for a message, and has nothing more to do without one."""
         ...

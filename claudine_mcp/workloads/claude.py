@@ -48,9 +48,9 @@ class ClaudeWorkload:
             mcp_config=str(config) if servers else None,
             prompt_tool=f"mcp__{ASK_SERVER}__{ASK_TOOL}" if asks else None,
         )
-        return Launch(
-            [spec["program"], *argv], env={DEPTH: str(spec.get("depth", 1))}, stdin=messages, inbox=True
-        )
+        # Without the second it keeps no list of what is to be done, and so shows no progress.
+        env = {DEPTH: str(spec.get("depth", 1)), "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1"}
+        return Launch([spec["program"], *argv], env=env, stdin=messages, inbox=True)
 
     def _servers(self, task: Task, folder: Path) -> JSON:
         servers: JSON = {}

@@ -17,6 +17,7 @@ from claudine_mcp.workloads.claude_result import deny, end_turn
 from claudine_mcp.workloads.claude_state import (
     ERROR_CHARS,
     MAX_CALLS,
+    MAX_MESSAGES,
     MAX_TOOLS,
     Denial,
     Phase,
@@ -246,7 +247,19 @@ def _new_session(state: StreamState, message: JSON) -> None:
 
 _Handler = Callable[[StreamState, JSON], None]
 
+
+def _command_lifecycle(state: StreamState, message: JSON) -> None:
+    """A message that we sent was queued, is being answered, or was: by the identifier that we gave it."""
+    identifier, step = fields.word(message.get("command_uuid")), fields.word(message.get("state"))
+    if identifier and step:
+        state.messages.pop(identifier, None)
+        state.messages[identifier] = step
+        while len(state.messages) > MAX_MESSAGES:
+            del state.messages[next(iter(state.messages))]
+
+
 _HANDLERS: Final[dict[str, _Handler]] = {
+    "command_lifecycle": _command_lifecycle,
     "assistant": _assistant,
     "user": _user,
     "result": end_turn,

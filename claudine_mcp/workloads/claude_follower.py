@@ -50,10 +50,15 @@ class ClaudeFollower:
         """See `Follower`."""
         return self._reader.state.to_json()
 
+    def has_message(self, identifier: str) -> bool:
+        """Whether a message that was sent has arrived."""
+        return identifier in self._reader.state.messages
+
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
         state = self._reader.state
-        return state.phase is Phase.RESULT and not state.is_turn_open and not state.background
+        waits = any(step != "completed" for step in state.messages.values())
+        return state.phase is Phase.RESULT and not (state.is_turn_open or state.background or waits)
 
     def seen(self) -> JSON:
         """See `Follower`. The keys are those of `front.views.ClaudeView`."""
@@ -67,7 +72,8 @@ class ClaudeFollower:
             "background": [job.description for job in state.background] or None,
             "result": result.text if result is not None and result.text else None,
             "permissionDenials": [
-                {"tool": item.tool, "summary": item.summary} | ({"reason": item.reason} if item.reason else {})
+                {"tool": item.tool, "summary": item.summary}
+                | ({"reason": item.reason} if item.reason else {})
                 for item in state.denials
             ]
             or None,

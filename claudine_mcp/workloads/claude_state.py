@@ -25,6 +25,7 @@ MAX_JOBS: Final = 32
 MAX_DENIALS: Final = 20
 MAX_ERRORS: Final = 5
 MAX_CALLS: Final = 50
+MAX_MESSAGES: Final = 100
 RESULT_CHARS: Final = 8000
 ERROR_CHARS: Final = 500
 TODO_CHARS: Final = 200
@@ -189,6 +190,8 @@ class StreamState:
         turns: answers of the model in the main conversation.
         tools: what was called and has not answered, by id, oldest first; those of subagents too.
         last_tool: the label of the tool that was called, or has answered, last.
+        messages: what became of the messages that it was sent, by their identifier: `queued`, `started`,
+            `completed`; the last ones.
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.
@@ -217,6 +220,7 @@ class StreamState:
     turns: int = 0
     tools: dict[str, ToolCall] = field(default_factory=dict[str, ToolCall])
     last_tool: str = ""
+    messages: dict[str, str] = field(default_factory=dict[str, str])
     recent_calls: list[str] = field(default_factory=list[str])
     retry: Retry | None = None
     retries: int = 0

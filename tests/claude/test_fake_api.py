@@ -7,8 +7,10 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import fake_api
@@ -20,50 +22,62 @@ from support import wait_until
 Json = dict[str, Any]
 
 
-def ask(
-    url: str, *conversation: str, session: str = "s", stream: bool = False, key: str = ""
-) -> http.client.HTTPResponse:
+class Answer(NamedTuple):
+    """A response, read to where it ends or breaks off."""
+
+    status: int
+    headers: Message
+    body: bytes
+    whole: bool
+
+    @property
+    def blocks(self) -> list[Json]:
+        assert (self.status, self.whole) == (200, True), self
+        return json.loads(self.body)["content"]
+
+    @property
+    def text(self) -> str:
+        return self.blocks[0]["text"]
+
+    @property
+    def events(self) -> list[Json]:
+        lines = self.body.decode().splitlines()
+        return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+def ask(url: str, *conversation: str, session: str = "s", stream: bool = False, key: str = "") -> Answer:
     """Ask for an answer; the conversation begins with a user's message, and the model's follow in turn."""
     roles = ("user", "assistant") * len(conversation)
     messages = [{"role": role, "content": text} for role, text in zip(roles, conversation, strict=False)]
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     body = json.dumps({"model": "some-model", "stream": stream, "messages": messages})
-    connection.request(
-        "POST", "/v1/messages?beta=true", body, {"x-claude-code-session-id": session, **headers}
-    )
-    return connection.getresponse()
-
-
-def said(response: http.client.HTTPResponse) -> list[Json]:
-    """Give the blocks of an answer."""
-    assert response.status == 200
-    return json.load(response)["content"]
-
-
-def events(response: http.client.HTTPResponse) -> list[Json]:
-    lines = response.read().decode().splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    headers = {"x-claude-code-session-id": session, "x-api-key": key}
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as connection:
+        connection.request("POST", "/v1/messages?beta=true", body, headers)
+        response = connection.getresponse()
+        try:
+            return Answer(response.status, response.headers, response.read(), whole=True)
+        except http.client.IncompleteRead as broken:
+            return Answer(response.status, response.headers, broken.partial, whole=False)
 
 
 def test_each_answer_is_the_next_step_since_the_last_script(api: FakeApi) -> None:
     script = r"FAKE: text one | bash ls \| wc -l | text three"
-    assert said(ask(api.url, script)) == [{"type": "text", "text": "one"}]
-    (block,) = said(ask(api.url, script, "one", "and now?"))
+    assert ask(api.url, script).blocks == [{"type": "text", "text": "one"}]
+    (block,) = ask(api.url, script, "one", "and now?").blocks
     assert (block["name"], block["input"]["command"]) == ("Bash", "ls | wc -l")
-    (block,) = said(ask(api.url, script, "one", "and now?", "two", "and now?", "three", "?"))
-    assert block["text"] == "the script is over"
-    assert said(ask(api.url, script, "one", "FAKE: text new"))[0]["text"] == "new"
+    assert ask(api.url, script, "one", "?", "two", "?", "three", "?").text == "the script is over"
+    assert ask(api.url, script, "one", "FAKE: text new").text == "new"
 
 
 def test_an_answer_that_claude_code_made_up_is_no_step(api: FakeApi) -> None:
     script = "FAKE: text one | text two"
-    assert said(ask(api.url, script, "one", "stop", "No response requested.", "go on"))[0]["text"] == "two"
+    assert ask(api.url, script, "one", "stop", "No response requested.", "go on").text == "two"
 
 
 def test_a_script_is_found_behind_what_claude_code_adds(api: FakeApi) -> None:
     added = "<system-reminder>\nFAKE: text no\n</system-reminder>\n"
-    assert said(ask(api.url, f"{added} FAKE: text yes\n\nand more"))[0]["text"] == "yes"
-    assert said(ask(api.url, "what is a FAKE: text?"))[0]["text"] == "ok"
+    assert ask(api.url, f"{added} FAKE: text yes\n\nand more").text == "yes"
+    assert ask(api.url, "what is a FAKE: text?").text == "ok"
 
 
 @pytest.mark.parametrize(
@@ -102,8 +116,7 @@ def test_steps_can_share_an_answer() -> None:
     "script", ["dance", "error x | text a", "hang for 3 | text a", "tool x {", "also text a"]
 )
 def test_a_script_that_is_not_understood_is_the_answer(api: FakeApi, script: str) -> None:
-    (block,) = said(ask(api.url, f"FAKE: {script}"))
-    assert block["text"].startswith("this script is not understood: FAKE:")
+    assert ask(api.url, f"FAKE: {script}").text.startswith("this script is not understood: FAKE:")
 
 
 def test_errors_come_as_often_as_they_are_said_to_in_each_session(api: FakeApi) -> None:
@@ -112,10 +125,10 @@ def test_errors_come_as_often_as_they_are_said_to_in_each_session(api: FakeApi) 
         for _ in range(2):
             response = ask(api.url, script, session=session)
             assert response.status == 529
-            assert json.load(response)["error"]["type"] == "overloaded_error"
+            assert json.loads(response.body)["error"]["type"] == "overloaded_error"
         response = ask(api.url, script, session=session)
         assert (response.status, response.headers["retry-after"]) == (429, "7")
-        assert said(ask(api.url, script, session=session))[0]["text"] == "done"
+        assert ask(api.url, script, session=session).text == "done"
     assert [request.outcome for request in api.of_session("a")] == [
         *("error 529", "error 529", "error 429", "answered"),
     ]
@@ -129,7 +142,7 @@ def test_a_fault_of_the_whole_api_lasts_until_it_is_taken_back(api: FakeApi) -> 
 
 
 def test_a_stream_has_the_events_of_the_api(api: FakeApi) -> None:
-    answer = events(ask(api.url, "FAKE: expensive 70 | bash true", stream=True))
+    answer = ask(api.url, "FAKE: expensive 70 | bash true", stream=True).events
     assert [answer[0]["type"], answer[1]["type"]] == ["message_start", "content_block_start"]
     pieces = [event["delta"]["partial_json"] for event in answer if event["type"] == "content_block_delta"]
     assert json.loads("".join(pieces))["command"] == "true"
@@ -139,21 +152,19 @@ def test_a_stream_has_the_events_of_the_api(api: FakeApi) -> None:
 
 
 def test_a_stream_that_is_cut_ends_without_its_end(api: FakeApi) -> None:
-    response = ask(api.url, "FAKE: cut | text some words of an answer", stream=True)
-    with pytest.raises(http.client.IncompleteRead) as broken:
-        response.read()
-    assert b"content_block_delta" in broken.value.partial
-    assert b"message_stop" not in broken.value.partial
+    answer = ask(api.url, "FAKE: cut | text some words of an answer", stream=True)
+    assert not answer.whole
+    assert b"content_block_delta" in answer.body
+    assert b"message_stop" not in answer.body
     wait_until(lambda: api.requests[0].outcome == "cut")
 
 
 def test_a_client_that_leaves_is_noticed(api: FakeApi) -> None:
     messages = json.dumps({"messages": [{"role": "user", "content": "FAKE: hang"}]})
-    connection = http.client.HTTPConnection(urlsplit(api.url).netloc)
-    connection.request("POST", "/v1/messages", messages)
-    wait_until(lambda: api.requests)
-    assert api.requests[0].outcome is None
-    connection.close()
+    with closing(http.client.HTTPConnection(urlsplit(api.url).netloc)) as connection:
+        connection.request("POST", "/v1/messages", messages)
+        wait_until(lambda: api.requests)
+        assert api.requests[0].outcome is None
     wait_until(lambda: api.requests[0].outcome == "left")
 
 
@@ -172,6 +183,6 @@ def test_it_is_a_program_too() -> None:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         url = program.stdout.readline().strip()
-        assert said(ask(url, "hello"))[0]["text"] == "from a program"
+        assert ask(url, "hello").text == "from a program"
         program.send_signal(signal.SIGTERM)
         assert program.wait(30) == 0

@@ -18,6 +18,15 @@ BUDGET_CHARS = 60_000
 STREAM = "stdout"
 
 
+def words(path: Path, cursor: str | None, lines: int, *, run: int) -> LogPage:
+    """Give the last lines of the conversation, or those after a cursor. Blocks.
+
+    Raises:
+        InvalidInput: the cursor does not come from an answer about this run.
+    """
+    return last_words(path, lines, run=run) if cursor is None else next_words(path, cursor, lines, run=run)
+
+
 def last_words(path: Path, lines: int, *, run: int) -> LogPage:
     """Give the last lines of the conversation. Blocks.
 

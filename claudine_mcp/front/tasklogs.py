@@ -9,7 +9,7 @@ import anyio.to_thread
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import Kind, Run
 from claudine_mcp.core.paths import run_directory
-from claudine_mcp.front.conversation import last_words, next_words
+from claudine_mcp.front.conversation import words
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.logs import LogPage, cursor_run, first_cursor, read_from
 from claudine_mcp.front.logs import tail as last_lines
@@ -67,18 +67,14 @@ async def task_logs(
     gone = chosen.gone_at is not None
     folder = run_directory(front.state_dir, task.id, number)
 
-    # Its standard error is empty but for what kept it from starting; that stays what it is.
-    speaks = task.kind is Kind.CLAUDE and not raw and stream != "stderr" and (folder / "stdout.log").exists()
-    speaks = speaks and not (stream == "both" and _has_only_errors(paths))
+    speaks = task.kind is Kind.CLAUDE and not raw and stream != "stderr" and not _has_only_errors(paths)
 
     def read() -> LogPage:
         # Looked at before the files are, so that nothing can be written in between. The keeper writes it
         # when the last process that could print has left, and the registry follows some time later.
         ended = final or gone or (folder / "gone").exists()
         if speaks:
-            if cursor is None:
-                return last_words(paths["stdout"], tail, run=number)
-            return next_words(paths["stdout"], cursor, tail, run=number)
+            return words(paths["stdout"], cursor, tail, run=number)
         if cursor is None:
             return last_lines(paths, tail, run=number, raw=raw, ended=ended, partial=partial)
         return read_from(paths, cursor, tail, run=number, raw=raw, ended=ended)

@@ -67,9 +67,9 @@ class RunOutput:
         """Whether something is to be written down when it is time."""
         return self.follower is not None and self.follower.seen() != self._shown
 
-    def is_due(self) -> bool:
-        """Whether something is to be written down now."""
-        return self._ctx.mono() - self._stored_at >= STORE_EVERY_S and self.has_news()
+    def due_in_s(self) -> float:
+        """Give in how many seconds news may be written down."""
+        return max(0.0, self._stored_at + STORE_EVERY_S - self._ctx.mono())
 
     def news(self, *, force: bool = False) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
         """Give what to show and what to keep, if there is news and it is time to write it down; else None."""

@@ -27,7 +27,7 @@ from claudine_mcp.registry.tasks import get_task, move, run_seen, runs_of, store
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
-from claudine_mcp.supervisor.output import STORE_EVERY_S, RunOutput
+from claudine_mcp.supervisor.output import RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
 
@@ -82,7 +82,10 @@ class Watcher:
         if output is None or output.follower is None or self._stepping.locked() or not output.has_grown():
             return False
         more = output.read()
-        return more or output.is_due() or output.follower.wants_end_of_input()
+        if output.has_news():
+            due_in, sooner = output.due_in_s(), self.next_look_in()
+            self.look_in(due_in if sooner is None else min(due_in, sooner))
+        return more or output.follower.wants_end_of_input()
 
     def next_look_in(self) -> float | None:
         """Give in how many seconds a step is due by the clock alone; None if by none."""
@@ -257,7 +260,7 @@ class Watcher:
             async with self.ctx.db.write() as tx:
                 await store_seen(tx, self.run, *news)
         elif output.has_news():
-            self.look_in(STORE_EVERY_S)
+            self.look_in(output.due_in_s())
 
     async def _unsupervised(self, task: Task) -> None:
         self.look_in(self.ctx.settings.monitoring.sample_interval / 1000)

@@ -38,7 +38,7 @@ FRONTS = 5
 ANSWER_S = 90.0
 SETTINGS: dict[str, Any] = {
     "supervisor": {"idleExit": "2s"},
-    "limits": {"killGrace": "200ms", "softMaxConcurrent": 16, "hardMaxConcurrent": 20},
+    "limits": {"killGrace": "200ms", "softMaxConcurrent": 24, "hardMaxConcurrent": 30},
     "monitoring": {"sampleInterval": "200ms"},
 }
 NOTE = "echo $CLAUDINE_RUN >> journal; "
@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[int, str]] = {
     "stubborn": (5, "trap '' TERM INT; sleep 1; sleep 1"),
     "leaves a server": (6, "setsid sleep 2 & exit 0"),
     "leaves a daemon": (3, "(setsid env -i sleep 2 &) & exit 0"),
-    "long": (6, "exec sleep 600"),
+    "long": (3, "exec sleep 600"),
     "output": (5, "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done"),
 }
 """Name: how often, and the script. `exit N` in the name is what it exits with."""
@@ -112,7 +112,10 @@ class Worker:
         if self._process is None:
             return False
         self.killed = True
-        self._process.kill()
+        try:
+            self._process.kill()
+        except ProcessLookupError:
+            return False
         return True
 
     async def close(self) -> None:
@@ -132,7 +135,7 @@ class Stress:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.state_dir, self.work = folder / "state", folder / "work"
-        self.work.mkdir()
+        self.work.mkdir(exist_ok=True)
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLAUD")}
         self.env |= {"CLAUDINE_HOME": str(self.state_dir), "CLAUDINE_CONFIG": str(folder / "config.json")}
         (folder / "config.json").write_text(json.dumps(SETTINGS))
@@ -235,27 +238,33 @@ class Stress:
         supervision.LOOK_EVERY_S = 0.2
         async with anyio.create_task_group() as group:
             group.start_soon(supervision.keep_supervised, front.db, self.state_dir, self.env)
-            with anyio.move_on_after(20):
-                while await self.unfinished(front, "'long'"):  # noqa: ASYNC110 - others do it
+            await self.cancel(front, await self.unfinished(front, "name = 'long'"))
+            with anyio.move_on_after(60) as scope:
+                while await self.unfinished(front, "name != 'leaves a daemon'"):  # noqa: ASYNC110 - others do it
                     await anyio.sleep(0.1)
-            for _ in range(3):
-                for task_id in await self.unfinished(front, "''"):
-                    try:
-                        with anyio.fail_after(ANSWER_S):
-                            await front.cancel(task_id)
-                    except (ClaudineError, TimeoutError) as error:
-                        self.broken.append(f"{task_id} cannot be cancelled: {error!r}")
+            if scope.cancelled_caught:
+                self.broken.append(f"never ended: {await self.unfinished(front, '1')}")
+            await self.cancel(front, await self.unfinished(front, "1"))
             group.cancel_scope.cancel()
         with anyio.move_on_after(30):
-            while is_held(self.state_dir):  # noqa: ASYNC110 - the supervisor leaves when nothing is left to do
+            while is_held(self.state_dir) or processes_of(self.state_dir):  # noqa: ASYNC110 - the supervisor leaves when nothing is left to do
                 await anyio.sleep(0.1)
 
-    async def unfinished(self, front: Front, except_named: str) -> list[str]:
+    async def cancel(self, front: Front, ids: list[str]) -> None:
+        """Cancel these, one after the other."""
+        for task_id in ids:
+            try:
+                with anyio.fail_after(ANSWER_S):
+                    await front.cancel(task_id)
+            except (ClaudineError, TimeoutError) as error:
+                self.broken.append(f"{task_id} cannot be cancelled: {error!r}")
+
+    async def unfinished(self, front: Front, condition: str) -> list[str]:
         """Give the tasks that may still have processes."""
         async with front.db.read() as tx:
             rows = await tx.all(
                 "SELECT DISTINCT id FROM tasks LEFT JOIN runs ON task_id = id"
-                f" WHERE name != {except_named} AND (state != 'ended' OR (n IS NOT NULL AND gone_at IS NULL))"
+                f" WHERE {condition} AND (state != 'ended' OR (n IS NOT NULL AND gone_at IS NULL))"
             )
         return [row["id"] for row in rows]
 

@@ -105,6 +105,7 @@ class Findings:
         """No task is in any other state, and each outcome has its reason."""
         cancels = {command["task_id"] for command in self.commands if command["kind"] == "cancel"}
         outcomes = {task["id"]: task["outcome"] for task in self.tasks}
+        retries = self.retries()
         for task in self.tasks:
             name, outcome = title(task), task["outcome"]
             if task["state"] != "ended" or outcome is None:
@@ -113,8 +114,9 @@ class Findings:
                 yield f"{name}: cancelled, and nobody asked for it"
             if outcome in {"skipped", "not_started"} and self.began(task):
                 yield f"{name}: {outcome}, and it began"
-            needs = json.loads(task["depends_on"])
-            if outcome == "skipped" and all(outcomes.get(needed) == "succeeded" for needed, _ in needs):
+            needs = [needed for needed, _ in json.loads(task["depends_on"])]
+            # One that was retried may have failed before.
+            if outcome == "skipped" and all(outcomes.get(i) == "succeeded" and not retries[i] for i in needs):
                 yield f"{name}: skipped, though all of {needs} succeeded"
 
     def no_outcome_is_better_than_its_evidence(self) -> Iterator[str]:

@@ -30,6 +30,9 @@ MARKERS = ("claude", "inspector")
 INSTALL_LIMIT_S = 900
 """A slow network, not a slow npm: the larger of the two takes 5 to 20 s on a fast one."""
 
+TIDY = {"NODE_DISABLE_COMPILE_CACHE": "1"}
+"""For the environment of whatever Node runs: otherwise npm and others leave a cache in the temporary folder."""
+
 COMPLETE = "complete"
 """The stamp inside a folder whose installation ended well."""
 
@@ -175,7 +178,7 @@ def _npm_install(npm: str, program: NpmProgram, folder: Path, lock: int) -> None
             argv,
             cwd=folder,
             # Some networks have a certificate authority of their own, which Node does not look for unasked.
-            env={"NODE_USE_SYSTEM_CA": "1", **os.environ},
+            env={"NODE_USE_SYSTEM_CA": "1", **os.environ, **TIDY},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -194,7 +197,7 @@ def _version(argv: list[str]) -> str:
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(
             [*argv, "--version"],
-            env={"HOME": home, "PATH": os.environ.get("PATH", os.defpath)},
+            env={"HOME": home, "PATH": os.environ.get("PATH", os.defpath), **TIDY},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

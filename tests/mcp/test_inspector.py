@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from external import TIDY
 from support import Home, wait_until
 
 pytestmark = pytest.mark.inspector
@@ -40,7 +41,7 @@ class Inspector:
         return subprocess.run(
             [*self.argv, "--cli", *environment, *server, *call],
             cwd=self.home.work,
-            env=self.home.env | {"HOME": str(self.home.folder)},
+            env=self.home.env | TIDY | {"HOME": str(self.home.folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

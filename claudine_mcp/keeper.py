@@ -66,13 +66,15 @@ class Keeper:
         try:
             with open(self.path("spec.json"), encoding="utf-8") as file:
                 self.spec = json.load(file)
+            if not isinstance(self.spec, dict):
+                raise TypeError("spec.json holds no object")
             self.reserve("exit", EXIT_RESERVE_BYTES)
             self.reserve("gone", 64)
             self.reserve("began", 256)
-        except (OSError, ValueError) as error:
+            inbox = Inbox(self.path("stdin"), self.spec["stdin"]) if self.spec.get("inbox") else None
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self.write("start", {"error": f"the run directory cannot be used: {error}"})
             return 1
-        inbox = Inbox(self.path("stdin"), self.spec["stdin"]) if self.spec.get("inbox") else None
         go, inner_go = os.pipe()
         report, inner_report = os.pipe()
         child = os.fork()

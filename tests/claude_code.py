@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support import kill, wait_until
+from support import Home, kill, wait_until
 
 Json = dict[str, Any]
 
@@ -50,6 +50,16 @@ def tiny_server(record: Path) -> str:
     """Give the MCP configuration of the server ``tiny``, which notes its calls in a file."""
     command = {"command": sys.executable, "args": [str(TINY_SERVER), str(record)]}
     return json.dumps({"mcpServers": {"tiny": command}})
+
+
+def claudine_server(home: Home) -> str:
+    """Give the MCP configuration of the server ``claudine`` with the state directory of `home`."""
+    ours = ("CLAUDINE_HOME", "CLAUDINE_CONFIG")
+    env = {name: home.env[name] for name in ours}
+    # A checkout that is not the installed one is found by this.
+    env |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    command = {"command": sys.executable, "args": ["-P", "-m", "claudine_mcp"], "env": env}
+    return json.dumps({"mcpServers": {"claudine": command}})
 
 
 @dataclass

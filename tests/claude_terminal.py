@@ -72,8 +72,12 @@ class Terminal:
             *("set", "-g", "status", "off", ";", "set", "-g", "remain-on-exit", "on", ";"),
             *("new-session", "-d", *size, "-c", str(self._code.work), command),
         )
-        shell = psutil.Process(int(self._run("display-message", "-p", "#{pane_pid}")))
-        self.pid = wait_until(shell.children, LIMIT_S, "Claude Code has started")[0].pid
+        try:
+            shell = psutil.Process(int(self._run("display-message", "-p", "#{pane_pid}")))
+            self.pid = wait_until(shell.children, LIMIT_S, "Claude Code has started")[0].pid
+        except BaseException:
+            self._run("kill-server")
+            raise
         return self
 
     def __exit__(
@@ -115,10 +119,11 @@ class Terminal:
         wait_until(answered, LIMIT_S, f"{dialog!r} is answered")
 
     def say(self, text: str) -> None:
-        """Type a line and send it."""
+        """Type a line and, when it is seen, press Enter."""
         self._run("send-keys", "-l", text)
-        # It takes keys that come in one piece for pasted text, Enter included.
-        wait_until(lambda: text[-COLUMNS // 2 :] in self.screen(), LIMIT_S, f"{text!r} is typed")
+        # It wraps lines in its own way.
+        typed = "".join(text.split())[-COLUMNS:]
+        wait_until(lambda: typed in "".join(self.screen().split()), LIMIT_S, f"{text!r} is typed")
         self.press("Enter")
 
     def leave(self) -> int:

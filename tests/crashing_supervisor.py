@@ -4,7 +4,7 @@
 that every point is appended to as it is passed. A point is what `Context.trace` is told, or one of
 
 - ``commit<``, ``commit>``: before and after a transaction of the registry is committed;
-- ``spec>``: what is to run was written down, and the keeper has yet to be started;
+- ``spawn<``, ``spawn>``: before and after a keeper is started, with what it is to run written down;
 - ``go<``, ``go>``: before and after a keeper is told to go;
 - ``signal<``, ``signal>``: before and after a process gets a signal;
 - ``files<``, ``files>``: before and after the files of a removed task go.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -58,6 +59,15 @@ def around(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+class TracedPopen(subprocess.Popen[bytes]):
+    """Passes a point before and after its start."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        passing("spawn<")
+        super().__init__(*args, **kwargs)
+        passing("spawn>")
+
+
 class Forgetful(dict[int, int]):
     """Keeps nothing."""
 
@@ -80,7 +90,7 @@ async def no_sweep(self: Retention) -> None:
 
 def patch() -> None:
     """Set the points."""
-    write, durable = Database.write, local.write_durable
+    write = Database.write
 
     @asynccontextmanager
     async def traced_write(self: Database) -> AsyncIterator[Transaction]:
@@ -89,13 +99,8 @@ def patch() -> None:
             passing("commit<")
         passing("commit>")
 
-    def traced_durable(path: Path, data: bytes) -> None:
-        durable(path, data)
-        if path.name == "spec.json":
-            passing("spec>")
-
     Database.write = traced_write
-    local.write_durable = traced_durable
+    local.subprocess.Popen = TracedPopen
     local.Launched.go = around("go", local.Launched.go)
     stopping.send = around("signal", stopping.send)
     orders.shutil.rmtree = around("files", orders.shutil.rmtree)

@@ -27,7 +27,8 @@ and these come before a step, and are no answers themselves:
 | ``slow S`` | its answer begins S seconds later |
 | ``expensive [N]`` | its answer is said to have taken N tokens; a million (tens of dollars), if N is not given |
 
-After the last step the answer is "the script is over".
+``<<NAME>>`` in a step stands for the last value that the field NAME had in what tools answered, such as the id of a
+task. After the last step the answer is "the script is over".
 """
 
 from __future__ import annotations

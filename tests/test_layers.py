@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "front": {"registry", "core", "workloads", "host"},
     "server": {"front", "core", "host.settings"},
     "cli": {"front", "core", "host.settings"},
-    "__main__": {"server.run", "cli", "supervisor.process"},
+    "__main__": {"server", "cli", "supervisor.process"},
     "keeper": set[str](),
 }
 """Package or module: what of this program it may import."""

@@ -21,6 +21,8 @@ from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude import interrupt, message
 
 WRITE_LIMIT_S = 5.0
+TORN_LIMIT_S = 300.0
+"""For the rest of a line that has begun: one that stays torn ends the run when the next is written."""
 SHORT = 200
 
 
@@ -181,6 +183,7 @@ def write_input(fifo: Path, data: bytes) -> bool:
                 return False
             try:
                 data = data[os.write(fd, data) :]
+                deadline = time.monotonic() + TORN_LIMIT_S
             except BlockingIOError:
                 continue
     except OSError:

@@ -6,12 +6,13 @@ returns. So a supervisor that dies between two steps is followed by one that tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.core.evidence import Evidence, Judgement, Verdict, recover
-from claudine_mcp.core.models import Command, CommandKind, Task
+from claudine_mcp.core.models import Command, CommandKind, Run, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import human_duration
@@ -57,13 +58,22 @@ class Watcher(Ending):
 
     async def _launch(self, task: Task) -> None:
         self.to_launch = False
-        folder = task_directory(self.ctx.state_dir, task.id)
         async with self.ctx.db.read() as tx:
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
-        self.seen.path.mkdir(mode=0o700, exist_ok=True)
-        plan = WORKLOADS[task.kind].launch(task, runs, folder, self.seen.path)
+        try:
+            self.seen.path.mkdir(mode=0o700, exist_ok=True)
+            self.seen.launch(self._spec(task, runs))
+        except OSError as error:
+            await self._cannot_start(task, f"its keeper could not be started: {error}")
+            return
+        self.ctx.trace("keeper-spawned")
+
+    def _spec(self, task: Task, earlier: Sequence[Run]) -> dict[str, Any]:
+        """Say what the keeper is to run."""
+        folder = task_directory(self.ctx.state_dir, task.id)
+        plan = WORKLOADS[task.kind].launch(task, earlier, folder, self.seen.path)
         limits = self.ctx.settings.limits
-        spec: dict[str, Any] = {
+        return {
             "run": self.run.id,
             "argv": plan.argv,
             "cwd": task.cwd,
@@ -81,12 +91,6 @@ class Watcher(Ending):
             "niceness": limits.niceness,
             "oom_score_adj": limits.oom_score_adj,
         }
-        try:
-            self.seen.launch(spec)
-        except OSError as error:
-            await self._cannot_start(task, f"its keeper could not be started: {error}")
-            return
-        self.ctx.trace("keeper-spawned")
 
     async def _follow(self, task: Task, evidence: Evidence) -> None:
         verdict = recover(evidence)

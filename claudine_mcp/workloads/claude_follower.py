@@ -57,7 +57,8 @@ class ClaudeFollower:
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
         state = self._reader.state
-        waits = any(step != "completed" for step in state.messages.values())
+        # Only these begin another turn; what was started belongs to the turn that has its result.
+        waits = "queued" in state.messages.values()
         return state.phase is Phase.RESULT and not (state.is_turn_open or state.background or waits)
 
     def seen(self) -> JSON:

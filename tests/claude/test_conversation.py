@@ -12,6 +12,9 @@ from support import wait_until
 pytestmark = pytest.mark.claude
 
 BASH = ("--allowedTools", "Bash")
+GATE = "until test -e open; do sleep 0.02; done"
+"""A command that lasts until the test makes the file ``open``."""
+
 DELIVERED = ["queued", "started", "completed"]
 
 
@@ -24,11 +27,6 @@ def until_a_tool_is_called(run: Run) -> None:
         lambda: any(line["message"]["content"][0]["type"] == "tool_use" for line in run.lines("assistant")),
         what="a call of a tool",
     )
-
-
-def gate(claude: ClaudeCode) -> str:
-    """Give a command that lasts until the test makes the file ``open``."""
-    return "until test -e open; do sleep 0.02; done"
 
 
 def test_a_run_takes_a_message_after_each_turn_and_ends_with_its_input(
@@ -56,7 +54,7 @@ def test_a_message_in_the_middle_of_a_turn_joins_it_with_the_tool_result(
 ) -> None:
     prompt, message = new_id(), new_id()
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: bash {gate(claude)} | text done", uuid=prompt)
+    run.say(f"FAKE: bash {GATE} | text done", uuid=prompt)
     until_a_tool_is_called(run)
     run.say("think of the umlauts", uuid=message)
     run.wait_for_fate(message, "queued")
@@ -116,7 +114,7 @@ def test_a_replay_has_the_messages_own_id(claude: ClaudeCode) -> None:
 def test_an_interrupt_ends_the_turn_and_what_is_queued_comes_next(claude: ClaudeCode) -> None:
     prompt, message = new_id(), new_id()
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: bash {gate(claude)} | text done", uuid=prompt)
+    run.say(f"FAKE: bash {GATE} | text done", uuid=prompt)
     until_a_tool_is_called(run)
     run.say("FAKE: text something else", uuid=message)
     run.wait_for_fate(message, "queued")
@@ -134,7 +132,7 @@ def test_an_interrupt_ends_the_turn_and_what_is_queued_comes_next(claude: Claude
 def test_an_urgent_message_stops_the_turn_with_a_result_that_looks_like_success(claude: ClaudeCode) -> None:
     prompt, message = new_id(), new_id()
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: bash {gate(claude)} | text done", uuid=prompt)
+    run.say(f"FAKE: bash {GATE} | text done", uuid=prompt)
     until_a_tool_is_called(run)
     run.say("FAKE: text at once", uuid=message, priority="now")
 
@@ -149,7 +147,7 @@ def test_an_urgent_message_stops_the_turn_with_a_result_that_looks_like_success(
 def test_a_queued_message_can_be_taken_back(claude: ClaudeCode, api: FakeApi) -> None:
     message = new_id()
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: bash {gate(claude)} | text done")
+    run.say(f"FAKE: bash {GATE} | text done")
     until_a_tool_is_called(run)
     run.say("never mind", uuid=message)
     taken_back = run.control("c1", "cancel_async_message", message_uuid=message)
@@ -182,7 +180,7 @@ def test_a_permission_is_asked_for_and_given_in_the_stream(claude: ClaudeCode) -
 def test_a_session_ends_when_it_is_asked_to(claude: ClaudeCode) -> None:
     prompt, message = new_id(), new_id()
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: bash {gate(claude)} | text done", uuid=prompt)
+    run.say(f"FAKE: bash {GATE} | text done", uuid=prompt)
     until_a_tool_is_called(run)
     run.say("too late", uuid=message)
     run.wait_for_fate(message, "queued")
@@ -204,7 +202,7 @@ def test_the_most_turns_are_counted_anew_for_each_message(claude: ClaudeCode) ->
 
 def test_a_background_command_keeps_a_run_after_its_input_has_ended(claude: ClaudeCode) -> None:
     run = claude.start(None, *BASH)
-    run.say(f"FAKE: background {gate(claude)} | text waiting | text woken")
+    run.say(f"FAKE: background {GATE} | text waiting | text woken")
     run.wait_for("result")
     run.close()
     (claude.work / "open").touch()

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 from claude_code import KEY, ClaudeCode, Run, tiny_server
-from fake_api import FakeApi, key_hash
+from fake_api import FakeApi
+from fake_request import key_hash
 from support import kill, processes_of, wait_until
 
 pytestmark = pytest.mark.claude
@@ -34,6 +35,16 @@ def sleepers(claude: ClaudeCode) -> list[int]:
 
 def until_the_tool_runs(claude: ClaudeCode) -> None:
     wait_until((claude.work / "began").exists, what="the tool has begun")
+
+
+def until_it_is_on_disk(claude: ClaudeCode, session: str, words: str) -> None:
+    """Wait until a transcript has these words: it is written a little later than the output."""
+
+    def written() -> bool:
+        paths = (claude.folder / "claude-home").glob(f".claude/projects/*/{session}.jsonl")
+        return any(words in path.read_text(encoding="utf-8") for path in paths)
+
+    wait_until(written, what=f"{words!r} in the transcript")
 
 
 def test_the_version_is_told_at_once(claude: ClaudeCode) -> None:
@@ -223,6 +234,7 @@ def test_a_killed_run_leaves_its_tool_and_is_resumed(claude: ClaudeCode, api: Fa
     session = str(uuid4())
     run = claude.start(f"FAKE: bash {ENDLESS} | text done", "--session-id", session, *BASH)
     until_the_tool_runs(claude)
+    until_it_is_on_disk(claude, session, '"type":"tool_use"')
     run.process.kill()
 
     assert run.wait() == -signal.SIGKILL

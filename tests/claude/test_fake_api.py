@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import fake_api
 import pytest
-from fake_api import FakeApi, key_hash
+from fake_api import FakeApi
+from fake_request import Request, key_hash
 from fake_script import Fault, read_script
 from support import wait_until
 
@@ -78,6 +79,17 @@ def test_a_script_is_found_behind_what_claude_code_adds(api: FakeApi) -> None:
     added = "<system-reminder>\nFAKE: text no\n</system-reminder>\n"
     assert ask(api.url, f"{added} FAKE: text yes\n\nand more").text == "yes"
     assert ask(api.url, "what is a FAKE: text?").text == "ok"
+
+
+def test_a_step_names_what_a_tool_has_answered(api: FakeApi) -> None:
+    script = "FAKE: tool x | text <<taskId>> and <<other>>"
+    results = [
+        [{"type": "tool_result", "content": json.dumps({"taskId": value})}] for value in ("old", "new")
+    ]
+    messages = [("user", script), ("user", results[0]), ("assistant", "x"), ("user", results[1])]
+    request = Request({}, {"messages": [{"role": role, "content": content} for role, content in messages]}, 0)
+    step, _ = api.due(request)
+    assert step.blocks[0]["text"] == "new and <<other>>"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ START = [
     "commit<:3",
     "commit>:3",
     "admitted:1",
-    "spec>:1",
+    "spawn<:1",
+    "spawn>:1",
     "keeper-spawned:1",
     "commit<:4",
     "commit>:4",
@@ -36,7 +37,7 @@ START = [
 ]
 """Every point that a supervisor passes with one task, in order."""
 
-SAME = {"commit>:3", "commit>:4", "go<:1", "go-sent:1", "commit>:5"}
+SAME = {"commit>:3", "keeper-spawned:1", "commit>:4", "go<:1", "go-sent:1", "commit>:5"}
 """Nothing happens between these and one of their neighbours."""
 
 

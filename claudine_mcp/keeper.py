@@ -65,9 +65,7 @@ class Keeper:
             return ALREADY_BEGAN
         try:
             with open(self.path("spec.json"), encoding="utf-8") as file:
-                self.spec = json.load(file)
-            if not isinstance(self.spec, dict):
-                raise TypeError("spec.json holds no object")
+                self.spec = dict(json.load(file))
             self.reserve("exit", EXIT_RESERVE_BYTES)
             self.reserve("gone", 64)
             self.reserve("began", 256)

@@ -6,7 +6,6 @@ returns. So a supervisor that dies between two steps is followed by one that tak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +67,7 @@ class Watcher(Ending):
             return
         self.ctx.trace("keeper-spawned")
 
-    def _spec(self, task: Task, earlier: Sequence[Run]) -> dict[str, Any]:
+    def _spec(self, task: Task, earlier: list[Run]) -> dict[str, Any]:
         """Say what the keeper is to run."""
         folder = task_directory(self.ctx.state_dir, task.id)
         plan = WORKLOADS[task.kind].launch(task, earlier, folder, self.seen.path)

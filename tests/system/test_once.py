@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 
+import anyio
 from support import Home, alive, ended
 
 from claudine_mcp.core.states import Outcome, State
@@ -18,7 +18,7 @@ async def test_one_pass_in_the_foreground_starts_what_is_due_and_leaves_it_runni
         assert lease is not None
         task = await front.submit_command(CommandRequest("sleep 1000"))
         lease.release()
-        done = subprocess.run(ONCE, env=home.env, capture_output=True, text=True, check=False)
+        done = await anyio.run_process(ONCE, env=home.env, check=False)
         assert done.returncode == 0, done.stderr
         assert (await front.task(task.id)).state is State.RUNNING
         assert alive(home.main_pid(task))
@@ -28,8 +28,8 @@ async def test_one_pass_in_the_foreground_starts_what_is_due_and_leaves_it_runni
 async def test_a_second_supervisor_is_refused(home: Home) -> None:
     async with home.front() as front:
         lease = try_take(front.state_dir)
-        done = subprocess.run(ONCE, env=home.env, capture_output=True, text=True, check=False)
-        assert (done.returncode, "another supervisor holds the lease" in done.stderr) == (3, True)
+        done = await anyio.run_process(ONCE, env=home.env, check=False)
+        assert (done.returncode, b"another supervisor holds the lease" in done.stderr) == (3, True)
         assert lease is not None
         lease.release()
         await ended(front, await front.submit_command(CommandRequest("true")))

@@ -88,6 +88,8 @@ RIGHT: dict[str, list[tuple[Any, Any]]] = {
     "claude.defaultModel": [(None, None), ("opus[1m]", "opus[1m]")],
     "claude.permissionMode": [("plan", "plan"), ("acceptEdits", "acceptEdits")],
     "claude.allowBypassPermissions": [(True, True), (False, False)],
+    "claude.allowedExtraArgs": [([], ()), (["--settings"], ("--settings",))],
+    "claude.allowedMcpServers": [(["*"], ("*",))],
     "claude.maxDepth": [(0, 0), (2, 2)],
     "claude.maxResumes": [(0, 0)],
     "claude.askPermission": [(True, True)],

@@ -7,11 +7,12 @@ returns. So a supervisor that dies between two steps is followed by one that tak
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.core.evidence import Evidence, Judgement, Verdict, recover
-from claudine_mcp.core.models import Command, CommandKind, Run, Task
+from claudine_mcp.core.models import Command, CommandKind, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import human_duration
@@ -21,7 +22,7 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.ending import Ending
-from claudine_mcp.workloads import WORKLOADS
+from claudine_mcp.workloads import WORKLOADS, Launch
 
 MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
@@ -61,16 +62,18 @@ class Watcher(Ending):
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
         try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
-            self.seen.launch(self._spec(task, runs))
+            folder = task_directory(self.ctx.state_dir, task.id)
+            plan = WORKLOADS[task.kind].launch(task, runs, folder, self.seen.path)
+            for name, content in plan.files.items():
+                (self.seen.path / name).write_bytes(content)
+            self.seen.launch(self._spec(task, folder, plan))
         except OSError as error:
             await self._cannot_start(task, f"its keeper could not be started: {error}")
             return
         self.ctx.trace("keeper-spawned")
 
-    def _spec(self, task: Task, earlier: list[Run]) -> dict[str, Any]:
+    def _spec(self, task: Task, folder: Path, plan: Launch) -> dict[str, Any]:
         """Say what the keeper is to run."""
-        folder = task_directory(self.ctx.state_dir, task.id)
-        plan = WORKLOADS[task.kind].launch(task, earlier, folder, self.seen.path)
         limits = self.ctx.settings.limits
         return {
             "run": self.run.id,
@@ -83,7 +86,7 @@ class Watcher(Ending):
                 "CLAUDINE_TASK": task.id,
                 "CLAUDINE_PROGRESS": str(self.seen.path / "progress"),
             },
-            "stdin": None if plan.stdin is None else str(plan.stdin),
+            "stdin": None if plan.stdin is None else str(self.seen.path / plan.stdin),
             "inbox": plan.inbox,
             "merge_streams": plan.merge_streams,
             "umask": task.spec.get("umask", 0o022),

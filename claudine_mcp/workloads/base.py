@@ -18,14 +18,16 @@ class Launch:
     Attributes:
         argv: program and arguments.
         env: added to the submitter's environment.
-        stdin: a file that the program reads, None for nothing.
+        stdin: the name of the file among `files` that the program reads, None for nothing.
+        files: what is to be written into the run directory before the start, by name.
         inbox: whether its standard input stays open after that, for messages.
         merge_streams: whether stderr goes where stdout goes.
     """
 
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict[str, str])
-    stdin: Path | None = None
+    stdin: str | None = None
+    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     inbox: bool = False
     merge_streams: bool = False
 
@@ -71,13 +73,13 @@ class Workload(Protocol):
     """A kind of task."""
 
     def launch(self, task: Task, runs: list[Run], folder: Path, run: Path) -> Launch:
-        """Say what to execute for a run of a task, and write the files that it needs.
+        """Say what to execute for a run of a task.
 
         Args:
             task: the task.
             runs: the runs before this one.
             folder: the task's directory.
-            run: the run's own directory, which exists.
+            run: the run's own directory.
         """
         ...
 

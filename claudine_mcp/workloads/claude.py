@@ -11,12 +11,12 @@ from typing import Any
 
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
-from claudine_mcp.host.files import write_durable
 from claudine_mcp.workloads.base import Follower, Launch
 from claudine_mcp.workloads.claude_arguments import arguments
 
 SERVERS = "env.mcp.json"
 """Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
+MESSAGES = "messages.jsonl"
 ASK_SERVER, ASK_TOOL = "claudine_permission", "ask"
 GO_ON = "Go on with your task where it was interrupted."
 DEPTH = "CLAUDINE_DEPTH"
@@ -35,22 +35,20 @@ class ClaudeWorkload:
         )
         prompt = (folder / "prompt").read_bytes().decode("utf-8", "surrogatepass")
         first = GO_ON if went_before else prompt
-        messages = run / "messages.jsonl"
-        write_durable(messages, message(first, str(uuid.uuid4())))
+        files = {MESSAGES: message(first, str(uuid.uuid4()))}
         servers = self._servers(task, folder)
-        config = run / SERVERS
         if servers:
-            write_durable(config, json.dumps({"mcpServers": servers}).encode())
+            files[SERVERS] = json.dumps({"mcpServers": servers}).encode()
         asks = spec.get("askTimeout") is not None
         argv = arguments(
             spec,
             resume=went_before or bool(spec.get("resume")),
-            mcp_config=str(config) if servers else None,
+            mcp_config=str(run / SERVERS) if servers else None,
             prompt_tool=f"mcp__{ASK_SERVER}__{ASK_TOOL}" if asks else None,
         )
         # Without the second it keeps no list of what is to be done, and so shows no progress.
         env = {DEPTH: str(spec.get("depth", 1)), "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1"}
-        return Launch([spec["program"], *argv], env=env, stdin=messages, inbox=True)
+        return Launch([spec["program"], *argv], env=env, stdin=MESSAGES, files=files, inbox=True)
 
     def _servers(self, task: Task, folder: Path) -> JSON:
         servers: JSON = {}

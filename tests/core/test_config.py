@@ -64,6 +64,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "claude.defaultModel": None,
         "claude.permissionMode": "default",
         "claude.allowBypassPermissions": False,
+        "claude.allowedExtraArgs": (),
+        "claude.allowedMcpServers": (),
         "claude.maxDepth": 1,
         "claude.maxResumes": 5,
         "claude.askPermission": False,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import Home, alive, ended, events_of, in_state, stop_supervisor, wait_for
+from support import Home, alive, ended, events_of, in_state, stop_supervisor, wait_for, wait_until
 
 from claudine_mcp.core.errors import ClaudineError, RegistryError
 from claudine_mcp.core.states import Outcome, State
@@ -46,13 +46,22 @@ def slow_reader(home: Home) -> Iterator[None]:
         contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer,
     ):
         touch = "UPDATE lease SET taken_at = taken_at + 1"
-        writer.execute(touch)  # who reads when all is in the database itself does not need the log
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM tasks").fetchall()
         log = home.state_dir / "registry.db-wal"
-        size = log.stat().st_size
-        while log.stat().st_size == size:  # its file may be longer than its content
-            writer.execute(touch)
+
+        def holds_the_log() -> bool:
+            writer.execute(touch)  # who reads when all is in the database itself does not need the log
+            if reader.in_transaction:
+                reader.execute("COMMIT")
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM tasks").fetchall()
+            size = log.stat().st_size
+            for _ in range(5000):  # its file may be longer than its content
+                writer.execute(touch)
+                if log.stat().st_size > size:
+                    return True
+            return False  # a supervisor has moved the log into the database just before
+
+        wait_until(holds_the_log)
         yield
 
 

@@ -1,3 +1,3 @@
 """Plugins of this suite."""
 
-pytest_plugins = ["external", "support"]
+pytest_plugins = ["external", "support", "kept"]

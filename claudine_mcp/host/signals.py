@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
 
 from claudine_mcp.core.identity import Identity
-from claudine_mcp.host.processes import Process, boot_id, is_alive, pid_namespace, reader
+from claudine_mcp.host.processes import boot_id, is_alive, pid_namespace, reader
 
 
 def open_pidfd(identity: Identity) -> int | None:
@@ -51,10 +50,3 @@ def send(identity: Identity, number: int) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def send_all(processes: Iterable[Process], number: int, *, boot_id: str, pid_namespace: str) -> int:
-    """Send a signal to each, in order; give how many it reached."""
-    return sum(
-        send(Identity(boot_id, pid_namespace, process.pid, process.start), number) for process in processes
-    )

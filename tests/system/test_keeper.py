@@ -1,102 +1,19 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import psutil
 import pytest
-from support import Home, alive, kill, wait_until
+from kept import ALREADY_BEGAN, HELD_ELSEWHERE, RECORDS, Kept
+from support import alive, kill, wait_until
 
-from claudine_mcp.executors.local import KEEPER_PYTHON, KEEPER_SOURCE, RunDirectory
+from claudine_mcp.executors.local import KEEPER_PYTHON, KEEPER_SOURCE
 from claudine_mcp.host.processes import boot_id, is_alive, pid_namespace
-
-RECORDS = ("start", "began", "exit", "gone")
-HELD_ELSEWHERE, ALREADY_BEGAN = 3, 4
-
-
-class Kept:
-    """A run directory, and a keeper that was started for it by hand."""
-
-    def __init__(self, home: Home, stack: ExitStack) -> None:
-        self.path = home.state_dir / "tasks" / "t" / "1"
-        self.path.mkdir(parents=True)
-        self.work = home.work
-        self.evidence = RunDirectory(self.path)
-        self.bell = home.state_dir / "bell"
-        self.bell.touch()
-        self.env_file = home.folder / "env"
-        self.env_file.write_text(json.dumps({"PATH": os.environ["PATH"], "FROM_CLIENT": "ünï"}))
-        self.spec: dict[str, Any] = {
-            "run": "t.1",
-            "argv": ["/bin/sh", "-c", "true"],
-            "cwd": str(home.work),
-            "env_file": str(self.env_file),
-            "env": {"CLAUDINE_RUN": "t.1", "CLAUDINE_PROGRESS": str(self.path / "progress")},
-            "stdin": None,
-            "merge_streams": False,
-            "umask": 0o027,
-            "niceness": 3,
-            "oom_score_adj": 300,
-        }
-        self._stack = stack
-
-    def start(self, **changes: Any) -> subprocess.Popen[bytes]:
-        """Start a keeper on the directory; its stdin is the pipe."""
-        (self.path / "spec.json").write_text(json.dumps(self.spec | changes))
-        with (self.path / "keeper.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*KEEPER_PYTHON, str(KEEPER_SOURCE), str(self.path), str(self.bell)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                cwd="/",
-                env={},
-                start_new_session=True,
-            )
-        self._stack.enter_context(process)
-        self._stack.callback(process.kill)
-        return process
-
-    def shell(self, script: str, **changes: Any) -> subprocess.Popen[bytes]:
-        return self.start(argv=["/bin/sh", "-c", script], **changes)
-
-    def wait(self, name: str) -> dict[str, Any]:
-        """Wait for a record; give it."""
-        wait_until((self.path / name).exists, what=name)
-        return json.loads((self.path / name).read_bytes())
-
-    def go(self, keeper: subprocess.Popen[bytes]) -> None:
-        """Say "go" once the keeper is ready."""
-        self.wait("start")
-        assert keeper.stdin is not None
-        keeper.stdin.write(b"g")
-        keeper.stdin.close()
-
-    def run(self, script: str, **changes: Any) -> dict[str, Any]:
-        """Run a script to its end; give the record of its exit."""
-        keeper = self.shell(script, **changes)
-        self.go(keeper)
-        assert keeper.wait(20) == 0
-        return self.wait("exit")
-
-    def there(self) -> list[str]:
-        return [name for name in RECORDS if (self.path / name).exists()]
-
-    def output(self, stream: str = "stdout") -> str:
-        return (self.path / f"{stream}.log").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def kept(home: Home) -> Iterator[Kept]:
-    with ExitStack() as stack:
-        yield Kept(home, stack)
 
 
 def test_the_records_come_one_after_the_other(kept: Kept) -> None:
@@ -348,49 +265,6 @@ def test_a_missing_bell_costs_nothing(kept: Kept) -> None:
     assert kept.run("exit 4")["code"] == 4
 
 
-def test_the_task_gets_the_environment_folder_session_and_files_that_it_should(kept: Kept) -> None:
-    kept.run(
-        'echo "$FROM_CLIENT $CLAUDINE_RUN"; pwd; umask; cat; readlink /proc/self/fd/0; nice;'
-        " cat /proc/self/oom_score_adj; ps -o sid= -p $$ | tr -d ' '; echo $$; ls /proc/self/fd | wc -l"
-    )
-    lines = kept.output().splitlines()
-    assert lines[:5] == ["ünï t.1", str(kept.work), "0027", "/dev/null", "3"]
-    assert int(lines[5]) >= 300
-    assert lines[6] == lines[7]
-    assert int(lines[8]) <= 4, "descriptors of the keeper have leaked"
-
-
-def test_signals_reach_the_task_as_they_would_in_a_shell(kept: Kept) -> None:
-    kept.run("grep -E 'Sig(Blk|Ign)' /proc/self/status")
-    for line in kept.output().splitlines():
-        assert int(line.split()[1], 16) & 0xFFFFFFFF == 0, line
-
-
-def test_streams_can_be_merged_in_order(kept: Kept) -> None:
-    kept.run("echo a; echo b >&2; echo c", merge_streams=True)
-    assert kept.output() == "a\nb\nc\n"
-    assert not (kept.path / "stderr.log").exists()
-
-
-def test_a_prompt_file_is_the_stdin(kept: Kept) -> None:
-    prompt = kept.path / "prompt"
-    prompt.write_text("do this\n")
-    kept.run("cat", stdin=str(prompt))
-    assert kept.output() == "do this\n"
-
-
-def test_every_line_of_much_output_is_there(kept: Kept) -> None:
-    kept.run("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done")
-    assert kept.output() == "".join(f"line {number}\n" for number in range(3000))
-
-
-def test_files_of_a_run_are_for_their_owner_only(kept: Kept) -> None:
-    kept.run("echo x; echo y >&2")
-    for path in kept.path.iterdir():
-        if path.name not in {"spec.json", "keeper.log"}:  # made by this test
-            assert path.stat().st_mode & 0o077 == 0, path
-
-
 def test_a_process_killed_while_it_waits_is_told(kept: Kept) -> None:
     keeper = kept.shell("echo ran")
     kill(kept.wait("start")["main"]["pid"])
@@ -398,29 +272,6 @@ def test_a_process_killed_while_it_waits_is_told(kept: Kept) -> None:
     assert keeper.wait(20) == 0
     assert kept.wait("exit")["signal"] == signal.SIGKILL
     assert kept.output() == ""
-
-
-def test_it_needs_nothing_but_the_standard_library(kept: Kept) -> None:
-    (kept.work / "json.py").write_text("raise SystemExit('the wrong json')")
-    keeper = subprocess.run(
-        [*KEEPER_PYTHON, "-X", "importtime", str(KEEPER_SOURCE), str(kept.path), str(kept.bell)],
-        cwd=kept.work,
-        env={"PYTHONPATH": str(kept.work)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    names = {
-        line.rpartition("|")[2].strip().partition(".")[0]
-        for line in keeper.stderr.splitlines()
-        if "|" in line
-    }
-    assert names - {"imported package"} <= set(sys.stdlib_module_names) | {
-        "_sysconfigdata__linux_x86_64-linux-gnu"
-    }
-    assert "wrong json" not in keeper.stderr
 
 
 def test_a_lock_that_someone_else_holds_keeps_it_from_starting(kept: Kept) -> None:

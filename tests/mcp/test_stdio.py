@@ -74,7 +74,7 @@ async def test_each_era_is_the_one_that_was_asked_for(home: Home, era: str) -> N
 async def test_a_command_is_followed_to_its_end(home: Home, era: str) -> None:
     async with client_of(home, era) as call:
         task = await call("RunCommand", command="echo out; echo err >&2; exit 3", name="three", labels=["x"])
-        waited = await call("WaitForEvents", taskIds=[task["taskId"]], until="ended", timeout="1m")
+        waited = await call("WaitForEvents", after=0, taskIds=[task["taskId"]], until="ended", timeout="1m")
         assert waited["tasks"][0]["outcome"] == "failed"
         assert waited["events"][-1]["type"] == "task:ended"
         status = await call("TaskStatus", taskId=task["taskId"][:6])

@@ -48,7 +48,7 @@ def last_words(path: Path, lines: int, *, run: int) -> LogPage:
     told: deque[str] = deque(maxlen=max(1, lines) + 1)
     for line in data[:whole].splitlines():
         told.extend(narrator.tell(line))
-    shown, cut = _within_budget(list(told)[-lines:] if lines else [], newest=True)
+    shown, cut = _newest_within_budget(list(told)[-lines:] if lines else [])
     notes = ["only the end of the conversation is shown"] if begin or cut or len(told) > lines else []
     return LogPage(_lines(shown), _cursor(run, begin + whole), truncated=bool(notes), notes=notes)
 
@@ -90,15 +90,15 @@ def _lines(texts: list[str]) -> list[LogLine]:
     return [LogLine(STREAM, text) for text in texts]
 
 
-def _within_budget(texts: list[str], *, newest: bool) -> tuple[list[str], bool]:
+def _newest_within_budget(texts: list[str]) -> tuple[list[str], bool]:
     room = BUDGET_CHARS
     kept: list[str] = []
-    for text in reversed(texts) if newest else texts:
+    for text in reversed(texts):
         room -= len(text)
         if room < 0:
             break
         kept.append(text)
-    return kept[::-1] if newest else kept, len(kept) < len(texts)
+    return kept[::-1], len(kept) < len(texts)
 
 
 def _cursor(run: int, offset: int) -> str:

@@ -31,11 +31,10 @@ from claudine_mcp.front.submit import (
     task_environment,
 )
 from claudine_mcp.host.settings import load_project
+from claudine_mcp.workloads.claude import DEPTH
 from claudine_mcp.workloads.claude_arguments import checked_extra
 
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "manual", "plan")
-DEPTH = "CLAUDINE_DEPTH"
-"""How many delegations stand above a process."""
 MIN_VERSION = (2, 1, 0)
 """Before, flags were missing that following a run depends on."""
 VERSION_LIMIT_S = 20

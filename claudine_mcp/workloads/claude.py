@@ -20,6 +20,7 @@ MESSAGES = "messages.jsonl"
 ASK_SERVER, ASK_TOOL = "claudine_permission", "ask"
 GO_ON = "Go on with your task where it was interrupted."
 DEPTH = "CLAUDINE_DEPTH"
+"""How many delegations stand above a process."""
 
 
 class ClaudeWorkload:

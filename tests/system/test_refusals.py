@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,13 +187,15 @@ async def test_a_program_that_the_kernel_refuses_is_the_reason_why_it_did_not_st
 
 
 @contextmanager
-def without_privileges(*folders: Path) -> Iterator[None]:
-    """Be another user for a while, if this one is root, who may do anything; the folders are made passable."""
+def without_privileges(folder: Path) -> Iterator[None]:
+    """Be another user for a while, if this one is root, who may do anything; the way to the folder is made passable."""
     if os.getuid() != 0:
         yield
         return
-    for folder in folders:
-        folder.chmod(0o755)
+    modes = {each: stat.S_IMODE(each.stat().st_mode) for each in (folder, *folder.parents)}
+    closed = {each: mode for each, mode in modes.items() if not mode & stat.S_IXOTH}
+    for each, mode in closed.items():
+        each.chmod(mode | stat.S_IXOTH)
     os.setresgid(NOBODY, NOBODY, 0)
     os.setresuid(NOBODY, NOBODY, 0)
     try:
@@ -200,6 +203,8 @@ def without_privileges(*folders: Path) -> Iterator[None]:
     finally:
         os.setresuid(0, 0, 0)
         os.setresgid(0, 0, 0)
+        for each, mode in closed.items():
+            each.chmod(mode)
 
 
 def test_a_folder_that_may_not_be_entered_is_refused(home: Home) -> None:
@@ -207,7 +212,7 @@ def test_a_folder_that_may_not_be_entered_is_refused(home: Home) -> None:
     (locked / "inner").mkdir(parents=True)
     locked.chmod(0)
     try:
-        with without_privileges(home.folder, home.folder.parent):
+        with without_privileges(home.folder):
             for path in (locked, locked / "inner"):
                 with pytest.raises(InvalidInput) as caught:
                     submit.checked_cwd(str(path), "/")
@@ -226,7 +231,7 @@ def test_a_state_directory_that_cannot_be_used_is_refused(home: Home) -> None:
         os.chown(theirs, NOBODY, NOBODY)
     theirs.chmod(0o500)
     try:
-        with without_privileges(home.folder, home.folder.parent):
+        with without_privileges(home.folder):
             with pytest.raises(StateDirError, match=r"(read-only|Permission denied\))\. Set CLAUDINE_HOME"):
                 prepare(theirs)
             if os.getuid() == NOBODY:

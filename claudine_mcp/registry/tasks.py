@@ -101,11 +101,15 @@ async def count_active(tx: Transaction) -> int:
 
 
 async def has_work(tx: Transaction) -> bool:
-    """Whether a supervisor is needed: something is queued, active, or asked for."""
+    """Whether a supervisor is needed: something is queued, active, asked for, or has ended and may have left
+    processes that nobody has been told of yet.
+    """
     row = await tx.one(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE state IN"
         " ('queued', 'starting', 'running', 'suspended', 'hibernating', 'stopping'))"
         " OR EXISTS (SELECT 1 FROM commands WHERE done_at IS NULL)"
+        " OR EXISTS (SELECT 1 FROM runs JOIN tasks ON id = task_id AND run = n"
+        " WHERE gone_at IS NULL AND state = 'ended' AND leftovers = 0)"
     )
     return row is not None and bool(row[0])
 

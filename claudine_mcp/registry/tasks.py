@@ -101,9 +101,7 @@ async def count_active(tx: Transaction) -> int:
 
 
 async def has_work(tx: Transaction) -> bool:
-    """Whether a supervisor is needed: something is queued, active, asked for, or has ended and may have left
-    processes that nobody has been told of yet.
-    """
+    """Whether a supervisor is needed: for what is queued, active or asked for, or to see what an end has left."""
     row = await tx.one(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE state IN"
         " ('queued', 'starting', 'running', 'suspended', 'hibernating', 'stopping'))"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -199,47 +199,3 @@ def descendants(snapshot: Snapshot, roots: Iterable[int]) -> list[int]:
         seen.update(level)
         found.extend(level)
     return found
-
-
-def marked(snapshot: Snapshot, run_id: str, *, skip: Iterable[int] = ()) -> list[int]:
-    """Give the pids whose environment says that they belong to a run. Costs about 25 µs a process."""
-    skipped = set(skip)
-    read = reader().marker
-    return [pid for pid in snapshot if pid not in skipped and read(pid) == run_id]
-
-
-def tree(
-    run_id: str,
-    keeper: Identity | None,
-    main: Identity | None,
-    *,
-    apart: Iterable[Identity] = (),
-    others: Container[str] = (),
-) -> list[Process]:
-    """Give the living processes of a run, parents first: never the keeper, never a zombie.
-
-    Found in two ways: below the keeper or the main process while these live, and by the marker in the environment.
-
-    Args:
-        run_id: the marker.
-        keeper: of the run, None if unknown.
-        main: of the run, None if unknown.
-        apart: processes that belong to other runs, though they may stand below this one's, as everything does
-            that a supervisor starts which was itself started from inside the task. What they started is left out, too.
-        others: ids of other runs; what carries their marker is left out.
-    """
-    snapshot = reader().snapshot()
-    snapshot.pop(os.getpid(), None)
-    for identity in apart:
-        if identity.pid in snapshot and snapshot[identity.pid].start == identity.start:
-            del snapshot[identity.pid]
-    roots = [item.pid for item in (keeper, main) if item is not None and is_alive(item)]
-    pids = [item.pid for item in (main,) if item is not None and item.pid in roots]
-    pids += descendants(snapshot, roots)
-    pids += marked(snapshot, run_id, skip=pids)
-    known = set(pids)
-    pids += [pid for pid in descendants(snapshot, known) if pid not in known]
-    keeper_pid = keeper.pid if keeper is not None else -1
-    unique = dict.fromkeys(pid for pid in pids if pid != keeper_pid)
-    found = [snapshot[pid] for pid in unique if pid in snapshot and not snapshot[pid].zombie]
-    return [process for process in found if not others or (reader().marker(process.pid) or "") not in others]

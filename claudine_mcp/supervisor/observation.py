@@ -14,7 +14,8 @@ from claudine_mcp.core.models import Run
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
 from claudine_mcp.host.exitstatus import wait_status
-from claudine_mcp.host.processes import Process, descendants, identify, reader, tree
+from claudine_mcp.host.forest import Root, trees
+from claudine_mcp.host.processes import Process, descendants, identify, reader
 from claudine_mcp.host.signals import open_pidfd, send
 from claudine_mcp.supervisor.context import Context
 
@@ -92,9 +93,13 @@ class ObservedRun:
         """Give the living processes of the run, parents first."""
         if self.start is None:
             return []
-        others = {run_id: run for run_id, run in self._ctx.observed.items() if run is not self}
-        keepers = [keeper for run in others.values() if (keeper := run.keeper()) is not None]
-        return tree(self.run.id, self.start.keeper, self.start.main, apart=keepers, others=others)
+        # All runs at once: what belongs to another may stand below this one's keeper.
+        observed = {**self._ctx.observed, self.run.id: self}
+        return trees({run_id: run.root() for run_id, run in observed.items()})[self.run.id]
+
+    def root(self) -> Root:
+        """Give where its tree begins, as far as that is known."""
+        return Root(self.keeper() if self.start is None else self.start.keeper, self.main)
 
     def keeper(self) -> Identity | None:
         """Give who keeps the run, None if that is not known, or it is gone."""

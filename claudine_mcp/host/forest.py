@@ -84,8 +84,12 @@ class Forest:
         if self.keepers.get(run) == pid:
             del self.keepers[run]
 
-    def place(self, found: Snapshot, *, by_marker: bool = False) -> list[Process]:
-        """Say whose these processes are, which were not known; give those that belong to a run, parents first.
+    def owner(self, pid: int) -> str | None:
+        """Give whose a process is, NOBODY if it belongs to no run, None while that is open."""
+        return self._owner.get(pid)
+
+    def place(self, found: Snapshot, *, by_marker: bool = False) -> list[tuple[str, Process]]:
+        """Say whose these processes are, which were not known; give the new members with their run, parents first.
 
         Args:
             found: by pid. What stays open is to be given again.
@@ -94,7 +98,7 @@ class Forest:
         self._find_keepers(found)
         by_marker = by_marker or len(self.keepers) < len(self._roots)
         mains = {root.main.pid: run for run, root in self._roots.items() if root.main is not None}
-        placed: list[Process] = []
+        placed: list[tuple[str, Process]] = []
         for first in (*(pid for pid in mains if pid in found), *found):
             pid, chain = first, dict[int, Process]()
             owner = self._owner.get(pid)
@@ -109,7 +113,7 @@ class Forest:
                 self._owner[process.pid] = owner
                 if owner != NOBODY:
                     self.members[owner][process.pid] = process
-                    placed.append(process)
+                    placed.append((owner, process))
         return placed
 
     def _find_keepers(self, found: Snapshot) -> None:

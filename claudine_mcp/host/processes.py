@@ -13,9 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from claudine_mcp.core.identity import Identity
+
+if TYPE_CHECKING:
+    import psutil
 
 MARKER = "CLAUDINE_RUN"
 """Environment variable of every process of a run; by it a tree is found whose keeper has died."""
@@ -51,6 +54,10 @@ class ProcessReader(Protocol):
         """Give the value of `CLAUDINE_RUN` in its environment, None if absent or unreadable."""
         ...
 
+    def has_terminal(self, pid: int) -> bool:
+        """Whether a process is there and has a controlling terminal."""
+        ...
+
 
 class LinuxReader:
     """Reads `/proc/PID/stat`: about 16 µs a process."""
@@ -62,23 +69,34 @@ class LinuxReader:
 
     def process(self, pid: int) -> Process | None:
         """See `ProcessReader`."""
+        name, fields = self._stat(pid)
+        if not fields:
+            return None
+        # A main thread that has left before its siblings is shown as a zombie, too.
+        zombie = fields[0] in b"ZX" and int(fields[17]) <= 1
+        return Process(pid, int(fields[1]), int(fields[19]), zombie, name, int(fields[3]))
+
+    def has_terminal(self, pid: int) -> bool:
+        """See `ProcessReader`."""
+        _, fields = self._stat(pid)
+        return bool(fields) and int(fields[4]) != 0
+
+    @staticmethod
+    def _stat(pid: int) -> tuple[str, list[bytes]]:
+        """Give a process's name and what comes after it; nothing if it has gone."""
         try:
             fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return None
+            return "", []
         try:
             text = os.read(fd, 1024)
         except OSError:  # ESRCH: it left between open and read
-            return None
+            return "", []
         finally:
             os.close(fd)
         # The name stands in brackets and may itself hold brackets and spaces (proc(5)).
         head, _, tail = text.rpartition(b")")
-        fields = tail.split()
-        name = head.partition(b"(")[2].decode("utf-8", "replace")
-        # A main thread that has left before its siblings is shown as a zombie, too.
-        zombie = fields[0] in b"ZX" and int(fields[17]) <= 1
-        return Process(pid, int(fields[1]), int(fields[19]), zombie, name, int(fields[3]))
+        return head.partition(b"(")[2].decode("utf-8", "replace"), tail.split()
 
     def marker(self, pid: int) -> str | None:
         """See `ProcessReader`."""
@@ -115,7 +133,7 @@ class PsutilReader:
                 return Process(
                     pid,
                     process.ppid(),
-                    self._start(process.create_time()),
+                    self.start_of(process),
                     process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
                     and process.num_threads() <= 1,
                     process.name(),
@@ -131,8 +149,17 @@ class PsutilReader:
         except (self._psutil.Error, OSError):
             return None
 
+    def has_terminal(self, pid: int) -> bool:
+        """See `ProcessReader`."""
+        try:
+            return bool(self._psutil.Process(pid).terminal())
+        except (self._psutil.Error, OSError):
+            return False
+
     @staticmethod
-    def _start(created_s: float) -> int:
+    def start_of(process: psutil.Process) -> int:
+        """Give when a process was started, as in `Identity`."""
+        created_s = process.create_time()
         # Linux: ticks since boot, so that identities of both readers are equal.
         if sys.platform == "linux":
             ticks = os.sysconf("SC_CLK_TCK")

@@ -8,10 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from support import Home, kill, wait_until
+from support import Home, wait_until
 
 from claudine_mcp.host.probes import Probe, Probes, Reading
 from claudine_mcp.host.probes_portable import PortableProbes
@@ -240,30 +239,6 @@ def test_a_process_that_has_gone_or_is_another_cannot_be_opened(probes: Probes, 
         )
         assert probes.open(other) is None
     assert probes.open(found) is None
-
-
-def test_whoever_takes_the_pid_of_a_process_is_not_taken_for_it(probes: Probes, home: Home) -> None:
-    last = Path("/proc/sys/kernel/ns_last_pid")
-    if not os.access(last, os.W_OK):
-        pytest.skip("pids cannot be chosen here")
-    with child(home) as process:
-        probe = opened(probes, process.pid)
-        process.kill()
-        process.wait()
-        assert probe.read() is None
-        for _ in range(200):
-            last.write_text(str(process.pid - 1), encoding="ascii")
-            with subprocess.Popen(["sleep", "300"]) as next_one:
-                try:
-                    if next_one.pid == process.pid:
-                        assert probe.read() is None
-                        assert probe.read(afresh=True) is None
-                        break
-                finally:
-                    kill(next_one.pid)
-        else:
-            pytest.skip("others were faster in taking the pid")
-        probe.close()
 
 
 def test_the_census_has_every_process_and_is_made_when_there_may_be_new_ones(

@@ -104,9 +104,11 @@ class TreeSampler:
                 self._trees[run].add(probe)
         for run, pid in self._forest.keepers.items():
             if self._trees[run].keeper is None:
-                self._trees[run].keeper = self._probes.open(found[pid])
-                if self._trees[run].keeper is None:
+                keeper = self._probes.open(found[pid])
+                if keeper is None:
                     gone.append(pid)
+                else:
+                    self._trees[run].keep(keeper)
         for pid in gone:
             self._forest.leave(pid)
         self._leaves_open = any(pid not in self._forest for pid in found if pid != os.getpid())

@@ -69,6 +69,11 @@ class Tree:
         self._slow: dict[str, int | None] = {}
         self._pss: tuple[int | None, float | None] = (None, None)
 
+    def keep(self, keeper: Probe) -> None:
+        """Count what its keeper has reaped."""
+        self.keeper = keeper
+        self._keeper_waited_us = keeper.reading.waited_us
+
     def add(self, probe: Probe) -> None:
         """Count a process that belongs to the run."""
         self.probes[probe.process.pid] = probe

@@ -123,6 +123,8 @@ class Ending(Following):
             news = None if self._output is None else self._output.news(force=True)
             if news is not None:
                 await store_seen(tx, self.run, *news)
+        if self._output is not None and news is not None:
+            self._output.stored()
         self.ctx.admission_due = True
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:

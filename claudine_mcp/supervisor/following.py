@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import anyio
@@ -82,6 +83,21 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
+    def releasable_bytes(self, stream: str) -> int:
+        """Give how much of the beginning of a stream nobody has to read any more."""
+        if stream == "stderr":  # of which only the end is ever looked at
+            return sys.maxsize
+        if self._output is None:
+            return 0
+        return sys.maxsize if self._output.follower is None else self._output.kept_offset
+
+    def press_output(self) -> None:
+        """Have more of the output become releasable."""
+        if self._output is not None:
+            self._output.press()
+            if self._output.has_news():
+                self.look_in(self._output.due_in_s())
+
     async def has_message(self, task: Task, identifier: str) -> bool:
         """Whether a message that was written to the run's input has arrived, by what it has printed."""
         output = await self.output(task)
@@ -110,6 +126,7 @@ class Following:
         if news is not None:
             async with self.ctx.db.write() as tx:
                 await store_seen(tx, self.run, *news)
+            output.stored()
         elif output.has_news():
             self.look_in(output.due_in_s())
 

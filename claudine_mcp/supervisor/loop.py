@@ -39,6 +39,7 @@ from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
+from claudine_mcp.supervisor.sampling import Sampler
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
 from claudine_mcp.supervisor.watcher import Watcher
 
@@ -66,6 +67,7 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
+        self._sampler = Sampler(ctx, self._watchers)
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
@@ -104,6 +106,7 @@ class Supervisor:
             self._group = group
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
+            group.start_soon(self._sampler.keep_sampling)
             cause = Cause.BELL_OR_CLOCK
             while True:
                 if cause is Cause.OUTPUT and not self._orders.conversation.unseen:
@@ -140,6 +143,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of every run without touching it."""
+        self._sampler.close()
         for watcher in self._watchers.values():
             watcher.seen.close()
 

@@ -21,6 +21,7 @@ class RunOutput:
 
     Attributes:
         follower: what understands it; None for tasks whose output means nothing to us.
+        kept_offset: up to where everything that it tells is in the registry: nobody reads that again.
     """
 
     def __init__(self, ctx: Context, task: Task, seen: ObservedRun, state: Mapping[str, Any] | None) -> None:
@@ -28,6 +29,8 @@ class RunOutput:
         self._ctx = ctx
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
+        self.kept_offset = self._handed_out = self._offset
+        self._is_pressed = False
         self._shown: Mapping[str, Any] | None = task.seen
         self._stored_at = -STORE_EVERY_S
 
@@ -65,7 +68,16 @@ class RunOutput:
 
     def has_news(self) -> bool:
         """Whether something is to be written down when it is time."""
-        return self.follower is not None and self.follower.seen() != self._shown
+        return self.follower is not None and (self._is_pressed or self.follower.seen() != self._shown)
+
+    def press(self) -> None:
+        """Have what is known written down soon, whether it is news or not: the log is to be shortened."""
+        self._is_pressed = self.follower is not None and self.follower.offset > self.kept_offset
+
+    def stored(self) -> None:
+        """Note that what `news` has given is in the registry."""
+        self.kept_offset = self._handed_out
+        self._is_pressed = False
 
     def due_in_s(self) -> float:
         """Give in how many seconds news may be written down."""
@@ -77,7 +89,8 @@ class RunOutput:
             return None
         shown = self.follower.seen()
         now = self._ctx.mono()
-        if not force and (shown == self._shown or now - self._stored_at < STORE_EVERY_S):
+        is_news = self._is_pressed or shown != self._shown
+        if not force and (not is_news or now - self._stored_at < STORE_EVERY_S):
             return None
-        self._shown, self._stored_at = shown, now
+        self._shown, self._stored_at, self._handed_out = shown, now, self.follower.offset
         return shown, self.follower.state()

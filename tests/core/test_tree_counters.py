@@ -75,7 +75,7 @@ class World:
         self.all = [FakeProcess(2, self.keeper)]
         self.unseen: list[FakeProcess] = list(self.all)
         self.tree = Tree(0.0)
-        self.tree.keeper = self.keeper
+        self.tree.keep(self.keeper)
         self.used_ticks = 0
         self.at = 0.0
 

@@ -16,6 +16,7 @@ from claudine_mcp.cli.doctor import doctor
 from claudine_mcp.cli.ending import cancel, retry, rm, wait
 from claudine_mcp.cli.events import events
 from claudine_mcp.cli.logs import logs
+from claudine_mcp.cli.metrics import metrics
 from claudine_mcp.cli.run import run
 from claudine_mcp.cli.supervise import supervise
 from claudine_mcp.cli.tasks import list_, status
@@ -26,6 +27,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("list", list_),
     ("status", status),
     ("logs", logs),
+    ("metrics", metrics),
     ("wait", wait),
     ("cancel", cancel),
     ("retry", retry),

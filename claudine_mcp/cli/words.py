@@ -16,6 +16,7 @@ _COMMAND_OF = {
     "CancelTask": "cancel",
     "TaskStatus": "status",
     "TaskLogs": "logs",
+    "TaskMetrics": "metrics",
     "RetryTask": "retry",
     "RemoveTasks": "rm",
 }
@@ -46,6 +47,8 @@ _OPTIONS = frozenset(
         "text",
         "until",
         "minSeverity",
+        "window",
+        "points",
     ]
 )
 _SINGULAR = {"labels": "label"}

@@ -120,15 +120,17 @@ class SystemSampler:
         self._processors = min(float(_allowed_processors()), quota or float("inf"))
 
 
-def measure(state_dir: Path) -> SystemSample:
-    """Measure the machine once, with Claude Code that is not ours. Blocks for some ten milliseconds.
+def measure(state_dir: Path, other_claude: OtherClaude | None = None) -> SystemSample:
+    """Measure the machine once. Blocks, for some milliseconds more if `other_claude` is not known already.
 
     Raises:
         OSError: the disk of the state directory cannot be asked.
     """
-    from claudine_mcp.host.claude_processes import count_other_claude  # noqa: PLC0415 - whoever samples has it
+    if other_claude is None:
+        from claudine_mcp.host.claude_processes import count_other_claude  # noqa: PLC0415 - seldom needed
 
-    return SystemSampler(state_dir).sample(time.monotonic(), count_other_claude())
+        other_claude = count_other_claude()
+    return SystemSampler(state_dir).sample(time.monotonic(), other_claude)
 
 
 def _memory() -> Memory:

@@ -64,4 +64,5 @@ def working_directory() -> str:
 def origin() -> JSON:
     """Say who asks, for the record."""
     session = os.environ.get("CLAUDE_CODE_SESSION_ID")
-    return {"by": "the command line"} | ({"session": session} if session else {})
+    project = os.environ.get("CLAUDE_PROJECT_DIR") or working_directory()
+    return {"by": "the command line", "project": project} | ({"session": session} if session else {})

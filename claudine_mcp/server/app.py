@@ -16,7 +16,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server import alerts, delegation, monitoring, reading, resources, tasks
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
@@ -28,17 +28,28 @@ beginning. Nothing is ended without being asked for.\
 
 
 class ClaudineServer(MCPServer[Session]):
-    """The SDK's server, with arguments checked more strictly."""
+    """The SDK's server, with arguments checked more strictly, and with alerts in its answers.
+
+    Args:
+        session: what its tools work with.
+        settings: of the SDK's server.
+    """
+
+    def __init__(self, session: Session, **settings: Any) -> None:
+        super().__init__("claudine", **settings)
+        self._session = session
 
     @property
     def lowlevel(self) -> Server[Session]:
         """The protocol-level server, which the process runs."""
         return self._lowlevel_server
 
-    def close_parameters(self) -> None:
-        """Say in every tool's schema that it has no other parameters."""
+    def complete_schemas(self) -> None:
+        """Say in every tool's schema that it has no other parameters, and that its answer may hold alerts."""
         for tool in self._tool_manager.list_tools():
             tool.parameters["additionalProperties"] = False
+            if tool.output_schema is not None:
+                tool.output_schema["properties"] |= alerts.PROPERTIES
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
@@ -61,13 +72,16 @@ class ClaudineServer(MCPServer[Session]):
                     )
                     raise ToolError(f"{given}: {name} has no such parameter. {hint}")
         try:
-            return await super().call_tool(name, arguments, context)
+            result = await super().call_tool(name, arguments, context)
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(explain(error.__cause__)) from error.__cause__
             if isinstance(error.__cause__, ToolError):  # our own words, without the SDK's before them
                 raise error.__cause__ from error
             raise
+        if isinstance(result, CallToolResult):
+            return await alerts.with_alerts(await self._session.front(), result)
+        return result
 
 
 def explain(error: ValidationError) -> str:
@@ -96,15 +110,15 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
             group.cancel_scope.cancel()
 
     server = ClaudineServer(
-        "claudine",
+        session,
         title="claudine: background tasks",
         version=claudine_mcp.__version__,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
     )
-    for theme in (delegation, tasks, reading, monitoring):
+    for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
-    server.close_parameters()
+    server.complete_schemas()
     return server

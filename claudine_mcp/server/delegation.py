@@ -35,14 +35,6 @@ class Sent(View):
     queued: bool = Field(description="true: it is read when the turn ends; false: it interrupted the turn")
 
 
-class Answered(View):
-    """What was done with an alert."""
-
-    alert_id: int
-    action: str
-    task_id: str
-
-
 async def DelegateTask(  # noqa: N802 - the interface's spelling
     ctx: Ctx,
     prompt: Annotated[str, Field(description="what it is to do; it knows nothing of this conversation")],
@@ -122,21 +114,8 @@ async def SendMessage(  # noqa: N802
     return Sent(task_id=task.id, delivered=result["delivered"], queued=result["queued"])
 
 
-async def AnswerAlert(  # noqa: N802
-    ctx: Ctx,
-    alertId: Annotated[int, Field(description="seq of the event that raised it")],
-    action: Annotated[Literal["allow", "deny"], Field(description="one of those that it suggests")],
-    message: Annotated[str | None, Field(description="with deny: why, or what to do instead")] = None,
-) -> Answered:
-    """Answer a question that a delegated Claude Code asks (task:needs-permission). Ask the user before you allow."""
-    front = await front_of(ctx)
-    args = {"alertId": alertId, "action": action, "message": message}
-    result = await front.command(CommandKind.ANSWER, None, args)
-    return Answered(alert_id=alertId, action=action, task_id=result["taskId"])
-
-
 def register(server: MCPServer[Session]) -> None:
     """Add these tools."""
     adds = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
-    for tool in (DelegateTask, SendMessage, AnswerAlert):
+    for tool in (DelegateTask, SendMessage):
         server.add_tool(told_to_the_model(tool), annotations=adds)

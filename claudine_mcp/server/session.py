@@ -56,19 +56,27 @@ class Session:
         return self._front
 
     def _origin(self) -> dict[str, Any]:
+        from claudine_mcp.front.clients import process_session  # noqa: PLC0415 - start-up time
+
         session = self._env.get("CLAUDE_CODE_SESSION_ID")
-        project = self._env.get("CLAUDE_PROJECT_DIR") or self._cwd
         by = "a Claude Code session" if session else "an MCP client"
-        return {"by": by, "project": project} | ({"session": session} if session else {})
+        # A client that names no session is one for as long as its server lives.
+        return {
+            "by": by,
+            "project": self._env.get("CLAUDE_PROJECT_DIR") or self._cwd,
+            "session": session or process_session(),
+        }
 
     async def stand_by(self) -> None:
         """Start a supervisor whenever there is work and none, for as long as this client lives."""
         await anyio.sleep(STAND_BY_AFTER_S)
         while True:
             try:
-                from claudine_mcp.front.supervision import keep_supervised  # noqa: PLC0415 - start-up time
+                from claudine_mcp.front.clients import announce_client  # noqa: PLC0415 - start-up time
+                from claudine_mcp.front.supervision import keep_supervised  # noqa: PLC0415
 
                 front = await self.front()
+                await announce_client(front)
                 await keep_supervised(front.db, front.state_dir, self._env)
             except (ClaudineError, OSError) as error:
                 log.warning("%s", error)

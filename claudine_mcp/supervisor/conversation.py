@@ -12,7 +12,8 @@ import anyio.to_thread
 from claudine_mcp.core.errors import NotNow
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Severity, Task
 from claudine_mcp.core.states import ACTIVE, State
-from claudine_mcp.core.units import human_duration
+from claudine_mcp.core.units import format_time, human_duration
+from claudine_mcp.registry.alerts import answer_alert
 from claudine_mcp.registry.commands import finish_command, open_commands, take_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task
@@ -99,23 +100,35 @@ class Conversation:
             await self._answer(command, {"behavior": "deny", "message": text}, text)
 
     async def answer(self, command: Command) -> None:
-        """Give a run the answer that a person gave."""
-        alert = command.args["alertId"]
+        """Do what a person said to an alert."""
+        action, alert_id = str(command.args["action"]), int(command.args["alertId"])
+        if action in {"allow", "deny"}:
+            await self._answer_question(command, action, alert_id)
+            return
+        now = self._ctx.wall()
+        snooze_ms: int | None = command.args.get("snoozeMs")
+        until = None if snooze_ms is None else now + snooze_ms / 1000
+        by = command.origin.get("by", "the user")
+        async with self._ctx.db.write() as tx:
+            await answer_alert(tx, alert_id, f"{action} by {by}", now, snoozed_until=until)
+            done = "it goes on; you hear of it when something changes"
+            if until is not None:
+                done = f"it comes up again at {format_time(until)} if it has not passed"
+            await finish_command(tx, command.id, {"done": done}, now)
+
+    async def _answer_question(self, command: Command, action: str, alert: int) -> None:
         async with self._ctx.db.read() as tx:
             asked = [item for item in await open_commands(tx) if item.kind is CommandKind.ASK]
         question_asked = next((item for item in asked if item.args.get("alertId") == alert), None)
         if question_asked is None:
-            waiting = (
-                ", ".join(str(item.args.get("alertId")) for item in asked if "alertId" in item.args) or "none"
-            )
-            raise NotNow(f"alertId: {alert} is no question that waits for an answer (these do: {waiting})")
+            raise NotNow(f"alertId: {alert} is no question that waits for an answer")
         said = command.args.get("message")
-        if command.args["action"] == "allow":
+        if action == "allow":
             result: JSON = {"behavior": "allow"}
         else:
             result = {"behavior": "deny", "message": said or "the user does not want this"}
         by = command.origin.get("by", "the user")
-        await self._answer(question_asked, result, f"{command.args['action']} by {by}", also=command)
+        await self._answer(question_asked, result, f"{action} by {by}", also=command)
 
     async def _answer(
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None
@@ -134,7 +147,7 @@ class Conversation:
                     tx, Event("task:recovered", Severity.INFO, text, now, asked.task_id, data=data)
                 )
             if also is not None:
-                await finish_command(tx, also.id, {"changed": True, "taskId": asked.task_id}, now)
+                await finish_command(tx, also.id, {"done": f"task {asked.task_id} goes on: {told}"}, now)
 
     async def _task(self, command: Command) -> Task:
         async with self._ctx.db.read() as tx:

@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from claudine_mcp.core.paths import run_directory, task_directory
 from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed
+from claudine_mcp.registry.alerts import forget_cleared
 from claudine_mcp.registry.database import Database
 from claudine_mcp.registry.expiry import ended_before, expire_commands, expire_events, remove_ended
 from claudine_mcp.registry.tasks import existing_ids
@@ -41,6 +42,7 @@ class Retention:
         async with self._ctx.db.write() as tx:
             await expire_events(tx, now - kept.tasks / 1000)
             await expire_commands(tx, now - COMMANDS_S)
+            await forget_cleared(tx, now - COMMANDS_S)
         removed = await self._remove_tasks(now - kept.tasks / 1000)
         if removed:
             log.info("retention removed %d tasks", removed)

@@ -64,5 +64,6 @@ def working_directory() -> str:
 def origin() -> JSON:
     """Say who asks, for the record."""
     session = os.environ.get("CLAUDE_CODE_SESSION_ID")
-    project = os.environ.get("CLAUDE_PROJECT_DIR") or working_directory()
-    return {"by": "the command line", "project": project} | ({"session": session} if session else {})
+    project = os.environ.get("CLAUDE_PROJECT_DIR")
+    known = {"session": session, "project": project}
+    return {"by": "the command line"} | {key: value for key, value in known.items() if value}

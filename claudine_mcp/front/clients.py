@@ -22,9 +22,7 @@ def process_session() -> str:
 
 def caller_of(front: Front) -> Caller:
     """Say who a front speaks for. One that belongs to no session is a session of its own."""
-    return Caller(
-        str(front.origin.get("session") or process_session()), str(front.origin.get("project") or front.cwd)
-    )
+    return Caller(front.origin.get("session") or process_session(), front.origin["project"])
 
 
 async def announce_client(front: Front) -> None:

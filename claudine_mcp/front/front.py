@@ -23,6 +23,7 @@ from claudine_mcp.core.errors import InvalidInput, NotNow, StateDirError, Superv
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
+from claudine_mcp.front.migration import migrated
 from claudine_mcp.front.submit import (
     CommandRequest,
     Submission,
@@ -45,7 +46,7 @@ from claudine_mcp.host.statedir import claim, prepare
 from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import Listener, listen
 from claudine_mcp.registry.commands import add_command, get_command, overrides
-from claudine_mcp.registry.database import Database, DiskFull, open_database
+from claudine_mcp.registry.database import Database, DiskFull, OlderRegistry, open_database
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, insert_task, runs_of
 
@@ -61,7 +62,7 @@ class Front:
         db: its registry.
         env: the environment of the client.
         cwd: its working directory.
-        origin: who asks: `by` in words, and `session`, if it is one.
+        origin: who asks: `by` in words, `session` if it is one, and `project` if it is not the working directory.
     """
 
     def __init__(self, directory: Path, db: Database, env: Mapping[str, str], cwd: str, origin: JSON) -> None:
@@ -69,7 +70,7 @@ class Front:
         self.db = db
         self.env = env
         self.cwd = cwd
-        self.origin = origin
+        self.origin: JSON = {"project": cwd, **origin}
 
     async def settings(self) -> Resolved:
         """Give the settings in force, and where each comes from."""
@@ -248,5 +249,9 @@ async def open_front(env: Mapping[str, str], cwd: str, origin: JSON) -> AsyncGen
     directory = state_dir(env)
     prepare(directory)
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(directory))
+        try:
+            db = await stack.enter_async_context(open_database(directory))
+        except OlderRegistry:
+            await migrated(directory, env)
+            db = await stack.enter_async_context(open_database(directory))
         yield Front(directory, db, env, cwd, origin)

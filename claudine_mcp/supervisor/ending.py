@@ -166,8 +166,9 @@ class Ending(Following):
             return
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, gone_at=self.ctx.wall())
-            if same:
+            if same and task.leftovers:
                 await update_task(tx, task.id, leftovers=0)
+                await add_event(tx, announce.leftovers_gone(task, self.run, self.ctx.wall()))
             if self.stopper is not None:
                 await self._answer_cancels(tx, None)
         self._finish()

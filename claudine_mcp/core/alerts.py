@@ -44,6 +44,11 @@ def is_alert(event: Event) -> bool:
     return event.severity.rank >= Severity.WARNING.rank and event.type not in RECOVERIES
 
 
+def is_notable(event: Event) -> bool:
+    """Whether a person should be told of an event without having asked: of an alert, and of every end."""
+    return is_alert(event) or event.type == "task:ended"
+
+
 def passed_with(event: Event) -> Passed | None:
     """Say which alerts are over because of an event."""
     if event.type in FRESH_STARTS:

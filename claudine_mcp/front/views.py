@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from claudine_mcp.core.admission import describe_hold
 from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
+from claudine_mcp.core.payload import event_payload
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import format_time
 
@@ -256,17 +257,7 @@ def queue_view(task: Task, ahead: int) -> QueueView:
 
 def event_view(event: Event) -> EventView:
     """Show an event."""
-    return EventView(
-        seq=event.seq,
-        type=event.type,
-        severity=event.severity,
-        task_id=event.task_id,
-        run_id=event.run_id,
-        at=format_time(event.at),
-        message=event.message,
-        data={key: value for key, value in event.data.items() if value is not None},
-        suggestions=[dict(item) for item in event.suggestions] or None,
-    )
+    return EventView(**event_payload(event))
 
 
 def shown(view: BaseModel) -> Mapping[str, Any]:

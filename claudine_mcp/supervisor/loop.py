@@ -37,6 +37,7 @@ from claudine_mcp.registry.tasks import (
 )
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
@@ -66,6 +67,7 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
+        self._notifier = Notifier(ctx, self._reap)
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
@@ -102,6 +104,7 @@ class Supervisor:
             stack.callback(wakeup.close)
             group = await stack.enter_async_context(anyio.create_task_group())
             self._group = group
+            group.start_soon(self._notifier.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
             cause = Cause.BELL_OR_CLOCK
@@ -111,7 +114,7 @@ class Supervisor:
                     cause = await wakeup.wait(self._pause_s())
                     continue
                 await self.step()
-                if await self._has_work():
+                if self._notifier.is_busy or await self._has_work():
                     idle_since = None
                 elif idle_since is None:
                     idle_since = self._ctx.mono()
@@ -154,6 +157,7 @@ class Supervisor:
             except DiskFull:
                 self._ctx.admission_due = True
                 raise
+        await self._notifier.look()
         for watcher in self._watchers.values():
             if watcher.due():
                 watcher.wake.set()

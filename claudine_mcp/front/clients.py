@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from claudine_mcp.core.alerts import Caller, concerns
 from claudine_mcp.core.identity import Identity
@@ -37,7 +38,7 @@ async def announce_client(front: Front) -> None:
         await add_client(tx, Client(str(me), caller.session, caller.project), time.time(), gone=gone)
 
 
-async def concerning(front: Front, events: list[Event]) -> list[Event]:
+async def concerning(front: Front, events: Sequence[Event]) -> list[Event]:
     """Give those of some events that concern this caller."""
     caller = caller_of(front)
     async with front.db.read() as tx:

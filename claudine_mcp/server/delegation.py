@@ -129,10 +129,10 @@ async def AnswerAlert(  # noqa: N802
     message: Annotated[str | None, Field(description="with deny: why, or what to do instead")] = None,
 ) -> Answered:
     """Answer a question that a delegated Claude Code asks (task:needs-permission). Ask the user before you allow."""
+    from claudine_mcp.front.questions import answer  # noqa: PLC0415 - start-up time
+
     front = await front_of(ctx)
-    args = {"alertId": alertId, "action": action, "message": message}
-    result = await front.command(CommandKind.ANSWER, None, args)
-    return Answered(alert_id=alertId, action=action, task_id=result["taskId"])
+    return Answered(alert_id=alertId, action=action, task_id=await answer(front, alertId, action, message))
 
 
 def register(server: MCPServer[Session]) -> None:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from claudine_mcp.core.alerts import Caller, concerns
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import CommandKind, Event
 from claudine_mcp.core.units import parse_duration_ms
-from claudine_mcp.front.clients import caller_of, live_sessions
+from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import View, moment
-from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
-from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.alerts import get_alert, hand_out, open_alerts
 
 SHOWN_AT_MOST = 5
 QUESTIONS = frozenset({"allow", "deny"})
@@ -45,13 +43,14 @@ class OpenAlerts:
 
 async def alerts_of(front: Front) -> OpenAlerts:
     """Give what is open and concerns this caller, and note that it was told."""
-    caller, now = caller_of(front), time.time()
+    session = caller_of(front).session
     async with front.db.read() as tx:
-        mine = await _concerning(tx, await open_alerts(tx, now, session=caller.session), caller)
+        found = await open_alerts(tx, time.time(), session=session)
+    mine = [alert for alert in found if concerns(front, alert.submitter)]
     shown = mine[:SHOWN_AT_MOST]
     if shown:
         async with front.db.write() as tx:
-            await hand_out(tx, [alert.event.seq for alert in shown], caller.session)
+            await hand_out(tx, [alert.event.seq for alert in shown], session)
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
@@ -124,8 +123,3 @@ def alert_view(event: Event) -> AlertView:
         message=event.message,
         actions=actions(event),
     )
-
-
-async def _concerning(tx: Transaction, alerts: list[Alert], caller: Caller) -> list[Alert]:
-    live = await live_sessions(tx) if alerts else frozenset[str]()
-    return [alert for alert in alerts if concerns(alert.submitter, caller, live)]

@@ -6,20 +6,21 @@ the cursor of WaitForEvents reads them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mcp.server.connection import Connection
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp_types import EmptyResult, SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
 
+from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.server.session import Session
+from claudine_mcp.server.session import AGAIN_AFTER_S, Session
 
-if TYPE_CHECKING:
-    from claudine_mcp.front.front import Front
+log = logging.getLogger(__name__)
 
 LOGGER = "claudine"
 """The name under which events reach a client as log messages."""
@@ -33,20 +34,17 @@ class Pump:
     """Carries events to one client.
 
     Args:
+        session: of the client.
         bus: whoever listens to changes of resources in the modern era.
         channel: whether alerts are also sent as messages of a channel of Claude Code.
     """
 
-    def __init__(self, bus: InMemorySubscriptionBus, *, channel: bool = False) -> None:
+    def __init__(self, session: Session, bus: InMemorySubscriptionBus, *, channel: bool = False) -> None:
+        self._session = session
         self._bus = bus
         self._channel = channel
-        self._client: Connection | None = None
         self._level = Severity.INFO
         self._subscribed: set[str] = set()
-
-    def meet(self, client: Connection) -> None:
-        """Take note of a client of the handshake era, which can be told things at any time."""
-        self._client = client
 
     def register(self, server: Server[Session]) -> None:
         """Offer what only the handshake era has: a level for log messages, and subscriptions to resources."""
@@ -54,42 +52,45 @@ class Pump:
         server.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
-    async def run(self, front: Front) -> None:
-        """Carry what happens from now on. Does not return.
-
-        Raises:
-            RegistryError: the registry is out of reach.
-        """
+    async def run(self) -> None:
+        """Carry what happens from now on. Does not return."""
         from claudine_mcp.front.clients import concerning  # noqa: PLC0415 - start-up time
         from claudine_mcp.front.following import watch_events  # noqa: PLC0415
+
+        front = await self._session.standing_by()
 
         async def tell(events: Sequence[Event]) -> None:
             for event in await concerning(front, events):
                 await self._tell(event)
             await self._update(resources_of(events))
 
-        await watch_events(front, tell)
+        while True:
+            try:
+                await watch_events(front, tell)
+            except (ClaudineError, OSError) as error:
+                log.warning("events cannot be read: %s", error)
+                await anyio.sleep(AGAIN_AFTER_S)
 
     async def _tell(self, event: Event) -> None:
         from claudine_mcp.core.alerts import is_notable  # noqa: PLC0415 - start-up time
         from claudine_mcp.core.payload import event_payload  # noqa: PLC0415
 
-        if self._client is None:
+        if self._session.client is None:
             return
         if event.severity.rank >= self._level.rank:
             message = {"level": event.severity.value, "logger": LOGGER, "data": event_payload(event)}
-            await self._client.notify("notifications/message", message)
+            await self._session.client.notify("notifications/message", message)
         if self._channel and is_notable(event):
             meta = {"type": event.type, "severity": event.severity.value, "seq": str(event.seq)}
             if event.task_id is not None:
                 meta["task_id"] = event.task_id
-            await self._client.notify(CHANNEL, {"content": event.message, "meta": meta})
+            await self._session.client.notify(CHANNEL, {"content": event.message, "meta": meta})
 
     async def _update(self, uris: Iterable[str]) -> None:
         for uri in uris:
             await self._bus.publish(ResourceUpdated(uri=uri))
-            if self._client is not None and uri in self._subscribed:
-                await self._client.send_resource_updated(uri)
+            if self._session.client is not None and uri in self._subscribed:
+                await self._session.client.send_resource_updated(uri)
 
     async def _set_level(
         self, _: ServerRequestContext[Session, Any], params: SetLevelRequestParams

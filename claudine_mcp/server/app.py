@@ -85,7 +85,7 @@ class ClaudineServer(MCPServer[Session]):
                 raise error.__cause__ from error
             raise
         if isinstance(result, CallToolResult):
-            return await alerts.with_alerts(await self._session.front(), result)
+            return await alerts.with_alerts(await self._session.front(), result, context)
         return result
 
 

@@ -34,6 +34,12 @@ offered: ContextVar[Handover | None] = ContextVar("offered", default=None)
 """Set while a tool is called for such a client."""
 
 
+def is_handed_over() -> bool:
+    """Whether this call was handed over, so that nobody gets what the tool returns."""
+    handover = offered.get()
+    return handover is not None and handover.handle is not None
+
+
 async def handed_over(answers: Literal["task", "events"], wanted: Wanted, timeout_s: float | None) -> bool:
     """Have an MCP task wait instead of this call. False: the call has to wait by itself.
 

@@ -22,6 +22,7 @@ from claudine_mcp.front.questions import Question, questions_for
 from claudine_mcp.front.views import View
 from claudine_mcp.front.waiting import Gathering, Waited, Wanted, timed_out
 from claudine_mcp.front.waits import KEPT_S, End, Form, Wait, Waits
+from claudine_mcp.server.alerts import with_alerts
 from claudine_mcp.server.forms import filled, form, notice, submit
 from claudine_mcp.server.monitoring import events_answer
 from claudine_mcp.server.submitted import task_answer
@@ -145,9 +146,8 @@ class OpenWaits:
             view = await task_answer(self._front, wait.wanted.task_ids[0], whole=True, note=note)
         content = view.model_dump(mode="json", by_alias=True)
         text = json.dumps(content, ensure_ascii=False, indent=2)
-        return _dumped(
-            CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
-        )
+        result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
+        return _dumped(await with_alerts(self._front, result))
 
     async def _end(self, wait: Wait, result: JSON) -> JSON:
         """End a wait with a result, which stays: what a client has read once must not change."""

@@ -18,12 +18,10 @@ from mcp_types import EmptyResult, SetLevelRequestParams, SubscribeRequestParams
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.server.session import AGAIN_AFTER_S, Session
+from claudine_mcp.server.session import AGAIN_AFTER_S, LOGGER, Session
 
 log = logging.getLogger(__name__)
 
-LOGGER = "claudine"
-"""The name under which events reach a client as log messages."""
 LEVELS = {"alert": Severity.CRITICAL, "emergency": Severity.CRITICAL}
 """Log levels that are no severity of ours."""
 CHANNEL = "notifications/claude/channel"

@@ -9,12 +9,14 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import anyio
 from mcp.server.runner import serve_loop
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPDeprecationWarning
 
 from claudine_mcp.server.app import ClaudineServer, build_server
 from claudine_mcp.server.pump import CHANNEL_CAPABILITY
@@ -41,6 +43,9 @@ def main(arguments: list[str]) -> int:
     if options.channel and options.era != "legacy":
         parser.error("--channel needs --era legacy: the newer protocol has no such messages")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
+    warnings.simplefilter(
+        "ignore", MCPDeprecationWarning
+    )  # log messages, for the clients that still have them
     server = build_server(os.environ, str(Path.cwd()), channel=options.channel)
     gc.freeze()  # the modules and models of the start are no garbage, and need no looking through
     gc.enable()

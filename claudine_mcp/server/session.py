@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 STAND_BY_AFTER_S = 0.5
 """The first answer comes before what it does not need."""
 AGAIN_AFTER_S = 5.0
+LOGGER = "claudine"
+"""The name under which events reach a client as log messages."""
 
 
 class Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from claudine_mcp.core.models import JSON, Command
+from claudine_mcp.core.models import JSON, Command, CommandKind
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import COMMAND_COLUMNS, command_of, dump
 
@@ -28,6 +28,17 @@ async def add_command(tx: Transaction, command: Command) -> None:
 async def open_commands(tx: Transaction) -> list[Command]:
     """Give what has been asked for and is not done, in the order of asking."""
     rows = await tx.all(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL ORDER BY seq")
+    return [command_of(row) for row in rows]
+
+
+async def open_questions(tx: Transaction) -> list[Command]:
+    """Give the questions that wait for a person, each with its `alertId`, in the order of asking."""
+    # One that no supervisor has taken yet has no number by which it could be answered.
+    rows = await tx.all(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL AND taken_at IS NOT NULL AND kind = ?"
+        " ORDER BY seq",
+        (CommandKind.ASK,),
+    )
     return [command_of(row) for row in rows]
 
 

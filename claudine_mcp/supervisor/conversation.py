@@ -9,21 +9,21 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from claudine_mcp.core.errors import NotNow
-from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Severity, Task
+from claudine_mcp.core.errors import NotNow, QuestionNotFound
+from claudine_mcp.core.models import JSON, Command, Event, Kind, Severity, Task
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import human_duration
-from claudine_mcp.registry.commands import finish_command, open_commands, take_command
+from claudine_mcp.registry.commands import finish_command, open_questions, take_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude import interrupt, message
+from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 WRITE_LIMIT_S = 5.0
 TORN_LIMIT_S = 300.0
 """For the rest of a line that has begun: one that stays torn ends the run when the next is written."""
-SHORT = 200
 
 
 class Conversation:
@@ -102,20 +102,16 @@ class Conversation:
         """Give a run the answer that a person gave."""
         alert = command.args["alertId"]
         async with self._ctx.db.read() as tx:
-            asked = [item for item in await open_commands(tx) if item.kind is CommandKind.ASK]
-        question_asked = next((item for item in asked if item.args.get("alertId") == alert), None)
-        if question_asked is None:
-            waiting = (
-                ", ".join(str(item.args.get("alertId")) for item in asked if "alertId" in item.args) or "none"
-            )
-            raise NotNow(f"alertId: {alert} is no question that waits for an answer (these do: {waiting})")
+            waiting = {item.args["alertId"]: item for item in await open_questions(tx)}
+        if alert not in waiting:
+            raise QuestionNotFound(alert, waiting)
         said = command.args.get("message")
         if command.args["action"] == "allow":
             result: JSON = {"behavior": "allow"}
         else:
             result = {"behavior": "deny", "message": said or "the user does not want this"}
         by = command.origin.get("by", "the user")
-        await self._answer(question_asked, result, f"{command.args['action']} by {by}", also=command)
+        await self._answer(waiting[alert], result, f"{command.args['action']} by {by}", also=command)
 
     async def _answer(
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None
@@ -143,7 +139,7 @@ class Conversation:
 
 def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     """A run asks whether it may do something."""
-    wants = summary(args)
+    wants = call_label(args["tool"], tool_summary(args["input"]))
     return Event(
         "task:needs-permission",
         Severity.WARNING,
@@ -157,14 +153,6 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
             {"action": "deny", "label": "do not; a message can say why"},
         ),
     )
-
-
-def summary(args: JSON) -> str:
-    """Say in one line what a tool is wanted for."""
-    given: JSON = args.get("input") or {}
-    text = next((value for value in given.values() if isinstance(value, str) and value), "")
-    line = " ".join(text.split())
-    return f"{args.get('tool')}({line[:SHORT]}{'…' if len(line) > SHORT else ''})"
 
 
 def write_input(fifo: Path, data: bytes) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from claudine_mcp.core.models import JSON
+from claudine_mcp.workloads.claude_fields import call_label
 
 VERSION: Final = 1
 """Of the stored form. A state of another version is not loaded, and the output is read from its start."""
@@ -83,7 +84,7 @@ class ToolCall:
     @property
     def label(self) -> str:
         """The call in words: "Bash (sleep 30)"."""
-        return f"{self.name} ({self.summary})" if self.summary else self.name
+        return call_label(self.name, self.summary)
 
 
 @dataclass(slots=True)

@@ -31,7 +31,9 @@ class Sent(View):
 
     task_id: str
     delivered: bool
-    queued: bool = Field(description="true: it is read when the turn ends; false: it interrupted the turn")
+    queued: bool = Field(
+        description="true: it is read when the tool that is used has answered, or the turn ends; false: it is read now"
+    )
 
 
 class Answered(View):

@@ -18,12 +18,14 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude import interrupt, message
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 WRITE_LIMIT_S = 5.0
 TORN_LIMIT_S = 300.0
 """For the rest of a line that has begun: one that stays torn ends the run when the next is written."""
+GO_ON = "RetryTask goes on in the same session"
 
 
 class Conversation:
@@ -50,23 +52,24 @@ class Conversation:
         watcher = self._watchers.get(f"{task.id}.{task.run}")
         # The same identifier when this is done again: the program takes a message with it only once.
         identifier = str(uuid.uuid5(uuid.NAMESPACE_OID, command.id))
-        if (
-            command.taken_at is not None
-            and watcher is not None
-            and await watcher.has_message(task, identifier)
-        ):
+        fate = None
+        if command.taken_at is not None and watcher is not None:
+            fate = await watcher.fate_of(task, identifier)
+        if fate is not None:
             self.unseen.discard(command.id)
-            result: JSON = {"delivered": True, "queued": not command.args.get("interrupt")}
+            if fate is Fate.LOST:
+                raise NotNow(f"task {task.id} has ended without reading the message. {GO_ON}")
+            # An interrupt makes it read at once, though it may still say that the message is queued.
+            waits = fate is Fate.WAITING and not command.args.get("interrupt")
             async with self._ctx.db.write() as tx:
-                await finish_command(tx, command.id, result, self._ctx.wall())
+                await finish_command(tx, command.id, {"delivered": True, "queued": waits}, self._ctx.wall())
             return
         if task.state is not State.RUNNING or watcher is None or watcher.seen.input_ended:
             self.unseen.discard(command.id)
             how = "it is about to end" if task.state is State.RUNNING else f"it is {task.state}"
             lost = "" if command.taken_at is None else "; the message did not arrive"
-            raise NotNow(
-                f"task {task.id} takes no message: {how}{lost}. RetryTask goes on in the same session"
-            )
+            advice = "Send it when it runs" if task.state in {State.QUEUED, State.STARTING} else GO_ON
+            raise NotNow(f"task {task.id} takes no message: {how}{lost}. {advice}")
         if command.taken_at is None:
             async with self._ctx.db.write() as tx:
                 await take_command(tx, command, self._ctx.wall(), args={**command.args, "uuid": identifier})

@@ -192,7 +192,7 @@ class StreamState:
         tools: what was called and has not answered, by id, oldest first; those of subagents too.
         last_tool: the label of the tool that was called, or has answered, last.
         messages: what became of the messages that it was sent, by their identifier: `queued`, `started`,
-            `completed`; the last ones.
+            `completed`, `cancelled`, `discarded`, `refused`; the last ones.
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -33,16 +34,25 @@ class CommandLine:
 
     def run(self, *arguments: str, expect: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Call it, and expect an exit code."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.home.work,
-            env={**self.home.env, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CALL_LIMIT_S,
-            check=False,
-        )
+        return self.fed(b"", *arguments, expect=expect, **env)
+
+    def fed(
+        self, stdin: bytes, /, *arguments: str, expect: int | None = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Call it with something on its standard input, and expect an exit code."""
+        with tempfile.TemporaryFile(dir=self.home.folder) as given:
+            given.write(stdin)
+            given.seek(0)
+            done = subprocess.run(
+                self.argv(*arguments),
+                cwd=self.home.work,
+                env={**self.home.env, **env},
+                stdin=given,
+                capture_output=True,
+                text=True,
+                timeout=CALL_LIMIT_S,
+                check=False,
+            )
         assert "Traceback" not in done.stderr, done.stderr
         if expect is not None:
             assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -90,6 +100,13 @@ class CommandLine:
         )
         self.started.append(process)
         return process
+
+    def end(self) -> None:
+        """End what was started and still runs."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     @staticmethod
     def line(process: subprocess.Popen[str], stream: str = "stdout") -> str:

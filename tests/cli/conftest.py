@@ -13,7 +13,4 @@ from support import Home
 def cli(home: Home) -> Iterator[CommandLine]:
     line = CommandLine(home)
     yield line
-    for process in line.started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    line.end()

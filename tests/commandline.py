@@ -109,16 +109,16 @@ class CommandLine:
             process.communicate()
 
     @staticmethod
-    def line(process: subprocess.Popen[str], stream: str = "stdout") -> str:
+    def line(process: subprocess.Popen[str], stream: str = "stdout", limit_s: float = WAIT_S) -> str:
         """Give the next line that a process prints; fail if none comes."""
         pipe = getattr(process, stream)
-        watchdog = threading.Timer(WAIT_S, process.kill)
+        watchdog = threading.Timer(limit_s, process.kill)
         watchdog.start()
         try:
             line: str = pipe.readline()
         finally:
             watchdog.cancel()
-        assert line, f"{process.args} printed nothing within {WAIT_S:g} s, or has ended ({process.poll()})"
+        assert line, f"{process.args} printed nothing within {limit_s:g} s, or has ended ({process.poll()})"
         return line
 
     def submit(self, command: str, *options: str) -> str:

@@ -71,12 +71,7 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
         NotNow: delegations are nested too deeply.
     """
     settings = (await front.settings()).settings
-    depth = int(front.env.get(DEPTH) or 0)
-    if depth >= settings.claude.max_depth:
-        raise NotNow(
-            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
-            f"{settings.claude.max_depth}: do the work here"
-        )
+    depth = check_depth(front.env, settings)
     cwd = checked_cwd(request.cwd, front.cwd)
     project = load_project(Path(cwd))
     env = task_environment(front.env, None)
@@ -101,6 +96,21 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
         request, Kind.CLAUDE, request.prompt, spec=spec, cwd=cwd, project=project, submitter=front.origin
     )
     return await front.submit(Submission(task, files, checked_dependencies(request.depends_on)))
+
+
+def check_depth(env: Mapping[str, str], settings: Settings) -> int:
+    """Give how many delegations stand above this process.
+
+    Raises:
+        NotNow: so many that no further one is allowed.
+    """
+    depth = int(env.get(DEPTH) or 0)
+    if depth >= settings.claude.max_depth:
+        raise NotNow(
+            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
+            f"{settings.claude.max_depth}: do the work here"
+        )
+    return depth
 
 
 def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:

@@ -20,14 +20,16 @@ ASKS = re.compile(r"task (\w+) asks to use Bash \(touch made\): `claudine-mcp an
 
 def told_of_a_question(waiting: subprocess.Popen[str]) -> tuple[str, str]:
     """Read what a command says until it tells of a question; give the task and the question's number."""
-    while not (found := ASKS.search(CommandLine.line(waiting, "stderr"))):
+    while not (found := ASKS.search(CommandLine.line(waiting, "stderr", LIMIT_S))):
         pass
     return found[1], found[2]
 
 
 def using_a_tool(cli: CommandLine, task_id: str) -> None:
     wait_until(
-        lambda: cli.json("status", task_id).get("phase", {}).get("name") == "tool", what="a tool is running"
+        lambda: cli.json("status", task_id).get("phase", {}).get("name") == "tool",
+        LIMIT_S,
+        "a tool is running",
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 pytest_plugins = ["external", "support", "kept"]
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -73,6 +73,19 @@ class WaitNotFound(NotFound):
         )
 
 
+class QuestionNotFound(NotFound):
+    """No question that waits for an answer has this number.
+
+    Args:
+        alert_id: what was asked for.
+        waiting: the numbers of those that wait.
+    """
+
+    def __init__(self, alert_id: int, waiting: Iterable[int]) -> None:
+        known = ", ".join(map(str, waiting)) or "none"
+        super().__init__(f"alertId: {alert_id} is no question that waits for an answer (these do: {known})")
+
+
 class IllegalTransition(ClaudineError):
     """A state machine was asked for a step that its table does not have."""
 

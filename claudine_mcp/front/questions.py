@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from claudine_mcp.core.errors import ClaudineError
-from claudine_mcp.core.models import JSON, CommandKind, Event, Task
+from claudine_mcp.core.models import Event, Task
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.host.presence import attend, is_attended
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import open_questions
@@ -25,18 +26,10 @@ FOLDER = "clients"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A delegated run asks whether it may use a tool.
+    """What a task asks a person."""
 
-    Attributes:
-        alert_id: `seq` of the event that raised it; by this it is answered.
-        until: when it is denied, if nobody has answered: seconds since the epoch.
-    """
-
-    alert_id: int
     task: Task
-    tool: str
-    input: JSON
-    until: float
+    asked: QuestionView
 
 
 @contextmanager
@@ -71,10 +64,7 @@ async def questions_for(front: Front, task_ids: Sequence[str] = ()) -> list[Ques
             if asked.task_id is None or (task_ids and asked.task_id not in task_ids):
                 continue
             task = await get_task(tx, asked.task_id)
-            until = asked.created_at + (task.spec.get("askTimeout") or 0) / 1000
-            found.append(
-                Question(asked.args["alertId"], task, asked.args["tool"], asked.args["input"], until)
-            )
+            found.append(Question(task, question_view(asked, task)))
     return [question for question in found if _belongs(front, question.task)]
 
 
@@ -107,13 +97,3 @@ async def decision(front: Front, alert_id: int) -> Event | None:
     async with front.db.read() as tx:
         events = await events_after(tx, alert_id, types=["task:recovered"])
     return next((event for event in events if event.data.get("alertId") == alert_id), None)
-
-
-async def answer(front: Front, alert_id: int, action: str, message: str | None = None) -> str:
-    """Answer a question with `allow` or `deny`; give the id of the task that asked.
-
-    Raises:
-        NotNow: it is no question that waits for an answer, or not any more.
-    """
-    args = {"alertId": alert_id, "action": action, "message": message}
-    return (await front.command(CommandKind.ANSWER, None, args))["taskId"]

@@ -9,19 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from claudine_mcp.core.errors import ClaudineError
-from claudine_mcp.core.models import Event, Task
+from claudine_mcp.core.models import Task
+from claudine_mcp.core.paths import presence_directory
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.host.presence import attend, is_attended
 from claudine_mcp.registry.bell import listen
-from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.commands import open_questions, question_of
 from claudine_mcp.registry.events import events_after
 from claudine_mcp.registry.tasks import get_task
 
 log = logging.getLogger(__name__)
-
-FOLDER = "clients"
-"""Holds a file for each session that has a server: locked, while the server lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def present(front: Front) -> Generator[None]:
     fd: int | None = None
     if session is not None:
         try:
-            fd = attend(front.state_dir / FOLDER, session)
+            fd = attend(presence_directory(front.state_dir), session)
         except OSError as error:
             log.warning("others in this project may be asked what is for this session: %s", error)
     try:
@@ -87,13 +85,18 @@ def _belongs(front: Front, task: Task) -> bool:
     if session is not None:
         if session == front.origin.get("session"):
             return True
-        if is_attended(front.state_dir / FOLDER, session):
+        if is_attended(presence_directory(front.state_dir), session):
             return False
     return task.submitter.get("project", task.cwd) == front.origin.get("project")
 
 
-async def decision(front: Front, alert_id: int) -> Event | None:
-    """Give the event that tells how a question was decided, None while it is open, or if its task ended first."""
+async def decided(front: Front, alert_id: int) -> tuple[str, str] | None:
+    """Give how a question was closed: `allow` or `deny`, and what there is to tell of it; None while it is open."""
     async with front.db.read() as tx:
-        events = await events_after(tx, alert_id, types=["task:recovered"])
-    return next((event for event in events if event.data.get("alertId") == alert_id), None)
+        asked = await question_of(tx, alert_id)
+        told = await events_after(tx, alert_id, types=["task:recovered"])
+    if asked is None or asked.result is None:
+        return None
+    event = next((event for event in told if event.data.get("alertId") == alert_id), None)
+    text = "its run has ended, and with it the question" if event is None else event.message
+    return asked.result["behavior"], text

@@ -7,12 +7,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from claudine_mcp.core.errors import NotNow, QuestionNotFound
+from claudine_mcp.core.errors import NotFound, NotNow
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.terminal import show
 from claudine_mcp.front.dialogue import answer
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.questions import Question, decision
+from claudine_mcp.front.questions import Question, decided
 
 MAX_LINES = 30
 MAX_LINE_CHARS = 2000
@@ -125,10 +125,8 @@ async def submit(front: Front, alert_id: int, chosen: Filled) -> str | None:
     """
     try:
         await answer(front, alert_id, chosen.decision, chosen.message or None)
-    except (NotNow, QuestionNotFound):
-        decided = await decision(front, alert_id)
-        if decided is None:
-            return "Your answer came too late: the task had ended, and with it the question."
-        if decided.data.get("behavior") != chosen.decision:
-            return f"Your answer came too late: {decided.message}."
+    except (NotNow, NotFound):
+        before = await decided(front, alert_id)
+        if before is not None and before[0] != chosen.decision:
+            return f"Your answer came too late: {before[1]}."
     return None

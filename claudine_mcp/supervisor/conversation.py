@@ -127,7 +127,6 @@ class Conversation:
                     "taskId": asked.task_id,
                     "of": "task:needs-permission",
                     "alertId": asked.args.get("alertId"),
-                    "behavior": result["behavior"],
                 }
                 text = f"the question of task {asked.task_id} was answered: {told}"
                 await add_event(

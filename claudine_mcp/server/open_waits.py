@@ -77,7 +77,7 @@ class OpenWaits:
         if result is not None:
             return await self._end(wait, result)
         questions = await questions_for(self._front, wait.wanted.task_ids)
-        if shows_forms and questions:
+        if shows_forms:
             requests = await self._requests(wait, questions)
             if requests is None:
                 return await self._end(wait, await self._answer(wait, gathering.answer(TOO_MANY), TOO_MANY))

@@ -9,21 +9,23 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from claudine_mcp.core.errors import NotNow
-from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Severity, Task
+from claudine_mcp.core.errors import NotNow, QuestionNotFound
+from claudine_mcp.core.models import JSON, Command, Event, Kind, Severity, Task
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import human_duration
-from claudine_mcp.registry.commands import finish_command, open_commands, take_command
+from claudine_mcp.registry.commands import finish_command, open_questions, take_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude import interrupt, message
+from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 WRITE_LIMIT_S = 5.0
 TORN_LIMIT_S = 300.0
 """For the rest of a line that has begun: one that stays torn ends the run when the next is written."""
-SHORT = 200
+GO_ON = "RetryTask goes on in the same session"
 
 
 class Conversation:
@@ -50,23 +52,24 @@ class Conversation:
         watcher = self._watchers.get(f"{task.id}.{task.run}")
         # The same identifier when this is done again: the program takes a message with it only once.
         identifier = str(uuid.uuid5(uuid.NAMESPACE_OID, command.id))
-        if (
-            command.taken_at is not None
-            and watcher is not None
-            and await watcher.has_message(task, identifier)
-        ):
+        fate = None
+        if command.taken_at is not None and watcher is not None:
+            fate = await watcher.fate_of(task, identifier)
+        if fate is not None:
             self.unseen.discard(command.id)
-            result: JSON = {"delivered": True, "queued": not command.args.get("interrupt")}
+            if fate is Fate.LOST:
+                raise NotNow(f"task {task.id} has ended without reading the message. {GO_ON}")
+            # An interrupt makes it read at once, though it may still say that the message is queued.
+            waits = fate is Fate.WAITING and not command.args.get("interrupt")
             async with self._ctx.db.write() as tx:
-                await finish_command(tx, command.id, result, self._ctx.wall())
+                await finish_command(tx, command.id, {"delivered": True, "queued": waits}, self._ctx.wall())
             return
         if task.state is not State.RUNNING or watcher is None or watcher.seen.input_ended:
             self.unseen.discard(command.id)
             how = "it is about to end" if task.state is State.RUNNING else f"it is {task.state}"
             lost = "" if command.taken_at is None else "; the message did not arrive"
-            raise NotNow(
-                f"task {task.id} takes no message: {how}{lost}. RetryTask goes on in the same session"
-            )
+            advice = "Send it when it runs" if task.state in {State.QUEUED, State.STARTING} else GO_ON
+            raise NotNow(f"task {task.id} takes no message: {how}{lost}. {advice}")
         if command.taken_at is None:
             async with self._ctx.db.write() as tx:
                 await take_command(tx, command, self._ctx.wall(), args={**command.args, "uuid": identifier})
@@ -102,20 +105,16 @@ class Conversation:
         """Give a run the answer that a person gave."""
         alert = command.args["alertId"]
         async with self._ctx.db.read() as tx:
-            asked = [item for item in await open_commands(tx) if item.kind is CommandKind.ASK]
-        question_asked = next((item for item in asked if item.args.get("alertId") == alert), None)
-        if question_asked is None:
-            waiting = (
-                ", ".join(str(item.args.get("alertId")) for item in asked if "alertId" in item.args) or "none"
-            )
-            raise NotNow(f"alertId: {alert} is no question that waits for an answer (these do: {waiting})")
+            waiting = {item.args["alertId"]: item for item in await open_questions(tx)}
+        if alert not in waiting:
+            raise QuestionNotFound(alert, waiting)
         said = command.args.get("message")
         if command.args["action"] == "allow":
             result: JSON = {"behavior": "allow"}
         else:
             result = {"behavior": "deny", "message": said or "the user does not want this"}
         by = command.origin.get("by", "the user")
-        await self._answer(question_asked, result, f"{command.args['action']} by {by}", also=command)
+        await self._answer(waiting[alert], result, f"{command.args['action']} by {by}", also=command)
 
     async def _answer(
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None
@@ -143,7 +142,7 @@ class Conversation:
 
 def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     """A run asks whether it may do something."""
-    wants = summary(args)
+    wants = call_label(args["tool"], tool_summary(args["input"]))
     return Event(
         "task:needs-permission",
         Severity.WARNING,
@@ -157,14 +156,6 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
             {"action": "deny", "label": "do not; a message can say why"},
         ),
     )
-
-
-def summary(args: JSON) -> str:
-    """Say in one line what a tool is wanted for."""
-    given: JSON = args.get("input") or {}
-    text = next((value for value in given.values() if isinstance(value, str) and value), "")
-    line = " ".join(text.split())
-    return f"{args.get('tool')}({line[:SHORT]}{'…' if len(line) > SHORT else ''})"
 
 
 def write_input(fifo: Path, data: bytes) -> bool:

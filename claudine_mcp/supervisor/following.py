@@ -16,6 +16,7 @@ from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.output import News, RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
+from claudine_mcp.workloads.base import Fate
 
 PENDING_S = 1.0
 """A message that keeps a run from ending may come to nothing, of which no output tells."""
@@ -94,14 +95,14 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
-    async def has_message(self, task: Task, identifier: str) -> bool:
-        """Whether a message that was written to the run's input has arrived, by what it has printed."""
+    async def fate_of(self, task: Task, identifier: str) -> Fate | None:
+        """Say what has become of a message that was written to the run's input, by what it has printed."""
         output = await self.output(task)
         if output.follower is None:
-            return False
+            return None
         async with self._stepping:
             output.read()
-        return output.follower.has_message(identifier)
+        return output.follower.fate_of(identifier)
 
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; end the input of a run that has nothing more to do."""

@@ -9,6 +9,7 @@ from typing import Any
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import format_time
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude_judge import judge
 from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
@@ -50,9 +51,12 @@ class ClaudeFollower:
         """See `Follower`."""
         return self._reader.state.to_json()
 
-    def has_message(self, identifier: str) -> bool:
-        """Whether a message that was sent has arrived."""
-        return identifier in self._reader.state.messages
+    def fate_of(self, identifier: str) -> Fate | None:
+        """See `Follower`."""
+        step = self._reader.state.messages.get(identifier)
+        if step is None:
+            return None
+        return {"queued": Fate.WAITING, "discarded": Fate.LOST, "refused": Fate.LOST}.get(step, Fate.READ)
 
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""

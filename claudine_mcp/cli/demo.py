@@ -91,7 +91,7 @@ def claude_program() -> str:
     """
     settings = load_settings(os.environ).settings
     check_depth(os.environ, settings)
-    return anyio.run(program, settings.claude.command, task_environment(os.environ, None))
+    return anyio.run(program, settings.claude.command, task_environment(os.environ, None), ())
 
 
 def warn_of_cost(path: str, model: str, *, ask: bool, on_stderr: bool) -> None:

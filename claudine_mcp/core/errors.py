@@ -59,6 +59,20 @@ class TaskNotFound(NotFound):
         super().__init__(text)
 
 
+class WaitNotFound(NotFound):
+    """No wait has this id, or it was given up too long ago.
+
+    Args:
+        wanted: what was asked for.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"taskId: there is no wait {wanted[:80]!r}, or not any more. The background tasks themselves go on: "
+            f"TaskStatus tells of them, and WaitForEvents waits again."
+        )
+
+
 class QuestionNotFound(NotFound):
     """No question that waits for an answer has this number.
 

@@ -42,6 +42,15 @@ async def open_questions(tx: Transaction) -> list[Command]:
     return [command_of(row) for row in rows]
 
 
+async def question_of(tx: Transaction, alert_id: int) -> Command | None:
+    """Give the question that an event raised, open or closed; None if there is none, or not any more."""
+    row = await tx.one(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE kind = ? AND json_extract(args, '$.alertId') = ?",
+        (CommandKind.ASK, alert_id),
+    )
+    return None if row is None else command_of(row)
+
+
 async def get_command(tx: Transaction, command_id: str) -> Command | None:
     """Give a command, None if there is none with this id."""
     row = await tx.one(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE id = ?", (command_id,))

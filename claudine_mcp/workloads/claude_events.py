@@ -81,7 +81,7 @@ def _phase(state: StreamState) -> Phase:
         return Phase.RATE_LIMITED
     if state.retry:
         return Phase.RETRYING
-    return Phase.TOOL if state.running_tools else Phase.MODEL
+    return Phase.TOOL if state.tools and state.running_tools else Phase.MODEL
 
 
 # -- the conversation -------------------------------------------------------------------------------------
@@ -94,7 +94,10 @@ def _assistant(state: StreamState, message: JSON) -> None:
     if parent is None:
         state.is_turn_open = True
         state.retry = None
-        if message.get("is_api_error_message") is not True:
+        if message.get("is_api_error_message") is True:
+            state.error = fields.word(message.get("error"))
+        else:
+            state.error = ""
             _answered(state, message_id)
     for item in fields.items(answer.get("content")):
         block = fields.mapping(item)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from claudine_mcp.core.errors import InvalidInput, QuestionNotFound
+from claudine_mcp.core.errors import InvalidInput, NotNow, QuestionNotFound
 from claudine_mcp.core.models import JSON, CommandKind, Task
 from claudine_mcp.front.delegate import check_text
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.front.questions import decided
 from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import open_questions
@@ -40,8 +41,8 @@ async def answer(front: Front, alert_id: int, action: str, message: str | None =
 
     Raises:
         InvalidInput: there is no such action, or it takes no message.
-        QuestionNotFound: there is no such question, or it was answered or denied before.
-        NotNow: the same, in this very moment.
+        QuestionNotFound: there is no such question.
+        NotNow: it was answered or denied before.
     """
     if action not in ACTIONS:
         raise InvalidInput("action", f"{action!r} is none", f"Give {' or '.join(ACTIONS)}.")
@@ -52,6 +53,9 @@ async def answer(front: Front, alert_id: int, action: str, message: str | None =
     async with front.db.read() as tx:
         waiting = [asked.args["alertId"] for asked in await open_questions(tx)]
     if alert_id not in waiting:
+        closed = await decided(front, alert_id)
+        if closed is not None:
+            raise NotNow(f"alertId: {alert_id} takes no answer any more: {closed[1]}")
         raise QuestionNotFound(alert_id, waiting)
     args = {"alertId": alert_id, "action": action, "message": message}
     return (await front.command(CommandKind.ANSWER, None, args))["taskId"]

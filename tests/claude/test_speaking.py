@@ -59,7 +59,9 @@ def test_whoever_waits_is_told_of_a_question_and_how_to_answer_it(cli: CommandLi
         other.communicate(timeout=LIMIT_S)
         assert other.returncode == 0
     assert (cli.home.work / "made").exists()
-    assert "(these do: none)" in cli.refused("answer", number, "allow", code=3)
+    line = cli.refused("answer", number, "deny", code=1)
+    assert f"{number} takes no answer any more" in line
+    assert "allow by the command line" in line
     assert "question" not in cli.json("list")["tasks"][0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from claudine_mcp.core.models import JSON, Command
+from claudine_mcp.core.models import JSON, Command, CommandKind
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import COMMAND_COLUMNS, command_of, dump
 
@@ -28,6 +28,14 @@ async def add_command(tx: Transaction, command: Command) -> None:
 async def open_commands(tx: Transaction) -> list[Command]:
     """Give what has been asked for and is not done, in the order of asking."""
     rows = await tx.all(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL ORDER BY seq")
+    return [command_of(row) for row in rows]
+
+
+async def commands_of(tx: Transaction, task_id: str, kind: CommandKind) -> list[Command]:
+    """Give all that was asked for of one kind about a task, in the order of asking."""
+    rows = await tx.all(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE task_id = ? AND kind = ? ORDER BY seq", (task_id, kind)
+    )
     return [command_of(row) for row in rows]
 
 

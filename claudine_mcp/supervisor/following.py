@@ -16,6 +16,10 @@ from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.output import RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
+from claudine_mcp.workloads.base import Follower
+
+ACT_UPON_IT_IN_S = 0.05
+"""When a step follows upon output that was read between two of them."""
 
 
 @dataclass
@@ -82,14 +86,30 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
+    def look_within(self, seconds: float) -> None:
+        """Have a step made after this time, if none is to be made sooner."""
+        sooner = self.next_look_in()
+        self.look_in(seconds if sooner is None else min(seconds, sooner))
+
     async def has_message(self, task: Task, identifier: str) -> bool:
-        """Whether a message that was written to the run's input has arrived, by what it has printed."""
+        """Whether a message that was written to the run's input has arrived, by all that it has printed."""
+        follower = await self._caught_up(task)
+        return follower is not None and follower.has_message(identifier)
+
+    async def takes_messages(self, task: Task) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
+        follower = await self._caught_up(task)
+        return follower is not None and follower.takes_messages()
+
+    async def _caught_up(self, task: Task) -> Follower | None:
+        """Give what understands the output, after all that there is now was read."""
         output = await self.output(task)
-        if output.follower is None:
-            return False
-        async with self._stepping:
-            output.read()
-        return output.follower.has_message(identifier)
+        if output.has_grown():
+            async with self._stepping:
+                while await anyio.to_thread.run_sync(output.read):
+                    pass
+            self.look_within(ACT_UPON_IT_IN_S)
+        return output.follower
 
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; keep what it tells; end the input of a run that has nothing more to do."""

@@ -64,6 +64,14 @@ class Follower(Protocol):
         """Whether it says that a message, which was written to its input, has arrived."""
         ...
 
+    def is_unread(self, identifier: str) -> bool:
+        """Whether it says of a message that it came, and was not read."""
+        ...
+
+    def takes_messages(self) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
+        ...
+
     def wants_end_of_input(self) -> bool:
         """Whether it waits for a message, and has nothing more to do without one."""
         ...

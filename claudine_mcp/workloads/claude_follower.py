@@ -14,6 +14,8 @@ from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
 
 STDERR_BYTES = 4096
+NOT_TAKEN = frozenset({"discarded", "refused"})
+"""What becomes of a message that Claude Code, or the end of its session, did not let into the conversation."""
 MICRODOLLARS = 6  # digits of a dollar that are shown
 
 
@@ -60,8 +62,16 @@ class ClaudeFollower:
         return self._reader.state.to_json()
 
     def has_message(self, identifier: str) -> bool:
-        """Whether a message that was sent has arrived."""
-        return identifier in self._reader.state.messages
+        """See `Follower`."""
+        return self._reader.state.messages.get(identifier, "refused") not in NOT_TAKEN
+
+    def is_unread(self, identifier: str) -> bool:
+        """See `Follower`."""
+        return self._reader.state.messages.get(identifier) in {*NOT_TAKEN, "queued"}
+
+    def takes_messages(self) -> bool:
+        """See `Follower`. It says nothing before it has read its first message."""
+        return bool(self._reader.state.session_id)
 
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""

@@ -16,6 +16,9 @@ THEMES = {
     "calls": "Tool calls",
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
+    "delegation": "A delegated Claude Code",
+    "stream": "Reading what a delegated run prints",
+    "chatty": "Following 20 delegated runs that have a lot to say",
 }
 BUSY_LOAD = 0.5
 

@@ -38,7 +38,8 @@ from claudine_mcp.workloads.claude_arguments import checked_extra
 from claudine_mcp.workloads.claude_sessions import has_session, sessions_folder
 
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "manual", "plan")
-MAX_PROMPT_BYTES = 10 * 2**20
+MAX_TEXT_BYTES = 10 * 2**20
+"""Of a prompt or a message."""
 MAX_TOOLS = 200
 MAX_DEPTH_DIGITS = 6
 Servers = TypeAdapter(dict[str, dict[str, Any]])
@@ -159,12 +160,7 @@ def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:
     Raises:
         InvalidInput: naming the field, what is wrong, and what would be right.
     """
-    if not request.prompt.strip():
-        raise InvalidInput("prompt", "it is empty", "Say what is to be done.")
-    if len(request.prompt.encode("utf-8", "surrogatepass")) > MAX_PROMPT_BYTES:
-        raise InvalidInput(
-            "prompt", f"it is longer than {MAX_PROMPT_BYTES:,} bytes", "Put it into a file and name that."
-        )
+    check_text("prompt", request.prompt)
     mode = request.permission_mode or settings.claude.permission_mode
     if mode not in PERMISSION_MODES:
         raise InvalidInput(
@@ -195,6 +191,16 @@ def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:
         "askTimeout": settings.claude.ask_timeout if ask else None,
     }
     return {key: value for key, value in spec.items() if value not in (None, [])}
+
+
+def check_text(name: str, text: str) -> None:
+    """Check what is said to a Claude Code."""
+    if not text.strip():
+        raise InvalidInput(name, "it is empty", "Say what is to be done.")
+    if len(whole_text(text, name).encode()) > MAX_TEXT_BYTES:
+        raise InvalidInput(
+            name, f"it is longer than {MAX_TEXT_BYTES:,} bytes", "Put it into a file and name that."
+        )
 
 
 def check_arguments(request: DelegateRequest) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
@@ -17,13 +18,15 @@ from pydantic import ValidationError
 
 import claudine_mcp
 from claudine_mcp.server import delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server.extension import TasksExtension
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
 Background tasks that outlive this conversation. RunCommand starts one and answers at once; the task goes on \
 whatever becomes of this session. WaitForEvents waits for something to happen, TaskStatus tells the truth about \
 a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids may be shortened to a unique \
-beginning. Nothing is ended without being asked for.\
+beginning. Nothing is ended without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and \
+more) ends no task.\
 """
 
 
@@ -92,8 +95,18 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
     async def lifespan(_: MCPServer[Session]) -> AsyncGenerator[Session]:
         async with anyio.create_task_group() as group:
             group.start_soon(session.stand_by)
-            yield session
+            group.start_soon(session.ask)
+            try:
+                yield session
+            finally:
+                session.leave()
             group.cancel_scope.cancel()
+
+    async def meet(ctx: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            session.meet(ctx.session._connection)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no other way
+        return result
 
     server = ClaudineServer(
         "claudine",
@@ -102,7 +115,9 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
+        extensions=[TasksExtension(session)],
     )
+    server.middleware.append(meet)
     for theme in (delegation, tasks, reading, monitoring):
         theme.register(server)
     resources.register(server, session)

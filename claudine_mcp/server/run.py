@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import logging
 import os
@@ -15,6 +16,9 @@ from mcp.server.runner import serve_loop
 from mcp.server.stdio import stdio_server
 
 from claudine_mcp.server.app import ClaudineServer, build_server
+
+LEAVING_S = 0.2
+"""Claude Code sends SIGKILL half a second after the first signal."""
 
 
 def main(arguments: list[str]) -> int:
@@ -59,4 +63,6 @@ async def _cancel_on_signal(serving: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
         async for _ in received:
             serving.cancel()
+            # What is being written to a client that does not read holds up the end; nothing of ours needs it.
+            asyncio.get_running_loop().call_later(LEAVING_S, os._exit, 0)
             return

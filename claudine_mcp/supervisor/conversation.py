@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from claudine_mcp.core.errors import InvalidInput, NotNow
+from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.states import ACTIVE, State
-from claudine_mcp.core.units import format_time, human_duration
+from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.processes import boot_id, is_alive, pid_namespace
-from claudine_mcp.registry.commands import finish_command, get_command, open_commands, take_command
-from claudine_mcp.registry.events import add_event, events_after, get_event
+from claudine_mcp.registry.commands import finish_command, get_command, take_command
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.questions import QUESTION, waiting_question
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.messages import Messages
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
-SHORT = 200
-QUESTION = "task:needs-permission"
-LAST_SEQ = 2**63 - 1
-PAGE = 10_000
-"""How many events after a question are looked through for its end."""
+ACTIONS = ("allow", "deny")
 NOT_WAITED_FOR = "the run does not wait for an answer any more"
 
 
@@ -75,21 +73,13 @@ class Conversation:
     async def answer(self, command: Command) -> None:
         """Give a run the answer that a person gave."""
         alert: int = command.args["alertId"]
-        seq = alert if 0 < alert <= LAST_SEQ else 0
         async with self._ctx.db.read() as tx:
-            asked = [item for item in await open_commands(tx) if item.kind is CommandKind.ASK]
-            raised = await get_event(tx, seq)
-            over = await events_after(tx, seq, types=["task:recovered"], limit=PAGE)
-        question_asked = next((item for item in asked if item.args.get("alertId") == alert), None)
-        if question_asked is None or raised is None:
-            waiting = [item.args["alertId"] for item in asked if "alertId" in item.args]
-            raise NotNow(f"alertId: {why_not(alert, raised, over)}. {that_wait(waiting)}")
-        offered = [suggestion["action"] for suggestion in raised.suggestions]
-        if command.args["action"] not in offered:
+            question_asked = await waiting_question(tx, alert)
+        if command.args["action"] not in ACTIONS:
             raise InvalidInput(
                 "action",
                 f"{command.args['action']!r} is not offered by alert {alert}",
-                f"Give {' or '.join(offered)}.",
+                f"Give {' or '.join(ACTIONS)}.",
             )
         said = command.args.get("message")
         if command.args["action"] == "allow":
@@ -124,21 +114,6 @@ class Conversation:
             return await get_task(tx, command.task_id or "")
 
 
-def why_not(alert: int, raised: Event | None, over: list[Event]) -> str:
-    """Say why an alert is no question that waits for an answer."""
-    if raised is None:
-        return f"there is no alert {alert}"
-    if raised.type != QUESTION:
-        return f"{alert} is {raised.type}, which asks nothing"
-    end = next((event for event in over if event.data.get("alertId") == alert), None)
-    return f"{alert}: {end.message} ({format_time(end.at)})" if end else f"{alert} is a question that is over"
-
-
-def that_wait(alerts: list[int]) -> str:
-    """Say which questions wait for an answer."""
-    return f"These wait: {', '.join(map(str, alerts))}" if alerts else "No question waits"
-
-
 def is_gone(process: str | None) -> bool:
     """Whether a process is known not to be there any more; one in another pid namespace cannot be looked at."""
     if process is None:
@@ -150,7 +125,7 @@ def is_gone(process: str | None) -> bool:
 
 def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     """A run asks whether it may do something."""
-    wants = summary(args)
+    wants = call_label(args["tool"], tool_summary(args["input"]))
     return Event(
         QUESTION,
         Severity.WARNING,
@@ -164,11 +139,3 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
             {"action": "deny", "label": "do not; a message can say why"},
         ),
     )
-
-
-def summary(args: JSON) -> str:
-    """Say in one line what a tool is wanted for."""
-    given: JSON = args.get("input") or {}
-    text = next((value for value in given.values() if isinstance(value, str) and value), "")
-    line = " ".join(text.split())
-    return f"{args.get('tool')}({line[:SHORT]}{'…' if len(line) > SHORT else ''})"

@@ -126,7 +126,7 @@ class Ending(Following):
                 await settle_messages(tx, task, self.run, follower, judgement=judgement, at=now)
             news = None if self._output is None else self._output.news(force=True)
             if news is not None:
-                await store_seen(tx, self.run, *news)
+                await store_seen(tx, [(self.run, news.shown, news.state)])
         self.ctx.admission_due = True
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:

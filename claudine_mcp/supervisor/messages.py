@@ -14,6 +14,7 @@ from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.unread import delivered
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude import interrupt, message
 
 AGAIN_IN_S = 0.05
@@ -66,9 +67,12 @@ class Messages:
             command = taken
         if watcher is None or task.state not in ACTIVE or command.args.get("run") != task.run:
             raise NotNow(f"task {task.id} is {task.state}; the message did not arrive. {what_to_do(task)}")
-        if await watcher.has_message(task, command.args["uuid"]):
+        fate = await watcher.fate_of(task, command.args["uuid"])
+        if fate is Fate.LOST:
+            raise NotNow(f"task {task.id} did not take the message. {what_to_do(task)}")
+        if fate is not None:
             async with self._ctx.db.write() as tx:
-                await finish_command(tx, command.id, delivered(command), self._ctx.wall())
+                await finish_command(tx, command.id, delivered(command, fate), self._ctx.wall())
             return True
         if task.state is State.RUNNING and not watcher.seen.input_ended:
             self._write(command, task, watcher)

@@ -7,7 +7,7 @@ from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Run, Sev
 from claudine_mcp.registry.commands import commands_of, finish_command
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
-from claudine_mcp.workloads.base import Follower
+from claudine_mcp.workloads.base import Fate, Follower
 from claudine_mcp.workloads.claude_fields import one_line
 
 SHOWN_CHARS = 200
@@ -33,11 +33,14 @@ async def settle_messages(
         identifier: str | None = command.args.get("uuid")
         if not is_open and (identifier is None or command.args.get("run") != run.n):
             continue
-        has_arrived = identifier is not None and follower.has_message(identifier)
-        is_unread = identifier is not None and follower.is_unread(identifier)
-        if is_open and has_arrived and not is_unread:
-            await finish_command(tx, command.id, delivered(command), at)
-        elif is_unread or (not has_arrived and (is_open or "error" in (command.result or {}))):
+        fate = None if identifier is None else follower.fate_of(identifier)
+        if is_open and fate is Fate.READ:
+            await finish_command(tx, command.id, delivered(command, fate), at)
+        elif (
+            is_open
+            or fate in {Fate.WAITING, Fate.LOST}
+            or (fate is None and "error" in (command.result or {}))
+        ):
             lost.append(command.args["message"])
             if is_open:
                 text = (
@@ -73,6 +76,7 @@ def short(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"
 
 
-def delivered(command: Command) -> JSON:
+def delivered(command: Command, fate: Fate) -> JSON:
     """Give the result of a message that has arrived."""
-    return {"delivered": True, "queued": not command.args.get("interrupt")}
+    # An interrupt makes it read at once, though it may still say that the message is queued.
+    return {"delivered": True, "queued": fate is Fate.WAITING and not command.args.get("interrupt")}

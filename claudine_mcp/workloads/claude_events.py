@@ -81,7 +81,7 @@ def _phase(state: StreamState) -> Phase:
         return Phase.RATE_LIMITED
     if state.retry:
         return Phase.RETRYING
-    return Phase.TOOL if state.running_tools else Phase.MODEL
+    return Phase.TOOL if state.tools and state.running_tools else Phase.MODEL
 
 
 # -- the conversation -------------------------------------------------------------------------------------

@@ -9,13 +9,12 @@ from typing import Any
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import format_time
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude_judge import judge
 from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
 
 STDERR_BYTES = 4096
-NOT_TAKEN = frozenset({"discarded", "refused"})
-"""What becomes of a message that Claude Code, or the end of its session, did not let into the conversation."""
 MICRODOLLARS = 6  # digits of a dollar that are shown
 
 
@@ -61,13 +60,12 @@ class ClaudeFollower:
         """See `Follower`."""
         return self._reader.state.to_json()
 
-    def has_message(self, identifier: str) -> bool:
+    def fate_of(self, identifier: str) -> Fate | None:
         """See `Follower`."""
-        return self._reader.state.messages.get(identifier, "refused") not in NOT_TAKEN
-
-    def is_unread(self, identifier: str) -> bool:
-        """See `Follower`."""
-        return self._reader.state.messages.get(identifier) in {*NOT_TAKEN, "queued"}
+        step = self._reader.state.messages.get(identifier)
+        if step is None:
+            return None
+        return {"queued": Fate.WAITING, "discarded": Fate.LOST, "refused": Fate.LOST}.get(step, Fate.READ)
 
     def takes_messages(self) -> bool:
         """See `Follower`. It says nothing before it has read its first message."""

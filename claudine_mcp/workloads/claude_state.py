@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from claudine_mcp.core.models import JSON
+from claudine_mcp.workloads.claude_fields import call_label
 
 VERSION: Final = 1
 """Of the stored form. A state of another version is not loaded, and the output is read from its start."""
@@ -83,7 +84,7 @@ class ToolCall:
     @property
     def label(self) -> str:
         """The call in words: "Bash (sleep 30)"."""
-        return f"{self.name} ({self.summary})" if self.summary else self.name
+        return call_label(self.name, self.summary)
 
 
 @dataclass(slots=True)
@@ -194,7 +195,7 @@ class StreamState:
         last_tool: the label of the tool that was called, or has answered, last.
         error: what Claude Code calls the API error that the turn has met, "" for none.
         messages: what became of the messages that it was sent, by their identifier: `queued`, `started`,
-            `completed`; the last ones.
+            `completed`, `cancelled`, `discarded`, `refused`; the last ones.
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.

@@ -34,7 +34,7 @@ async def sent(front: Front, task: Task, message: str) -> str:
         result = await say(front, task, message)
     except NotNow as error:
         return str(error)
-    assert result == {"delivered": True, "queued": True}
+    assert result["delivered"]
     return ""
 
 

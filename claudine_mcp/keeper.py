@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # typing itself would cost every keeper half a megabyte
 
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 EXIT_RESERVE_BYTES = 4096
+INBOX_BYTES = 2**20  # what an unprivileged process may have (fs.pipe-max-size)
 HELD_ELSEWHERE, ALREADY_BEGAN = 3, 4  # exit codes, for the supervisor's log
 RETRY_S = 0.5
 RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
@@ -189,6 +190,8 @@ class Inbox:
         self.first = first
         os.mkfifo(path, 0o600)
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.suppress(OSError, AttributeError):  # so that long lines are written at once
+            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, INBOX_BYTES)
         self.fed = self.wanted_closed = False
         signal.signal(signal.SIGUSR1, self.close)
 

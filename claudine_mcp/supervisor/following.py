@@ -16,8 +16,10 @@ from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.output import News, RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
-from claudine_mcp.workloads.base import Fate
+from claudine_mcp.workloads.base import Fate, Follower
 
+ACT_UPON_IT_IN_S = 0.05
+"""When a step follows upon output that was read between two of them."""
 PENDING_S = 1.0
 """A message that keeps a run from ending may come to nothing, of which no output tells."""
 
@@ -95,14 +97,30 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
+    def look_within(self, seconds: float) -> None:
+        """Have a step made after this time, if none is to be made sooner."""
+        sooner = self.next_look_in()
+        self.look_in(seconds if sooner is None else min(seconds, sooner))
+
     async def fate_of(self, task: Task, identifier: str) -> Fate | None:
-        """Say what has become of a message that was written to the run's input, by what it has printed."""
+        """Say what has become of a message that was written to the run's input, by all that it has printed."""
+        follower = await self._caught_up(task)
+        return None if follower is None else follower.fate_of(identifier)
+
+    async def takes_messages(self, task: Task) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
+        follower = await self._caught_up(task)
+        return follower is not None and follower.takes_messages()
+
+    async def _caught_up(self, task: Task) -> Follower | None:
+        """Give what understands the output, after all that there is now was read."""
         output = await self.output(task)
-        if output.follower is None:
-            return None
-        async with self._stepping:
-            output.read()
-        return output.follower.fate_of(identifier)
+        if output.has_grown():
+            async with self._stepping:
+                while await anyio.to_thread.run_sync(output.read):
+                    pass
+            self.look_within(ACT_UPON_IT_IN_S)
+        return output.follower
 
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; end the input of a run that has nothing more to do."""

@@ -67,6 +67,10 @@ class ClaudeFollower:
             return None
         return {"queued": Fate.WAITING, "discarded": Fate.LOST, "refused": Fate.LOST}.get(step, Fate.READ)
 
+    def takes_messages(self) -> bool:
+        """See `Follower`. It says nothing before it has read its first message."""
+        return bool(self._reader.state.session_id)
+
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
         state = self._reader.state

@@ -112,7 +112,8 @@ class Findings:
                 yield f"{name}: is {task['state']} ({outcome})"
             if outcome == "cancelled" and task["id"] not in cancels:
                 yield f"{name}: cancelled, and nobody asked for it"
-            if outcome in {"skipped", "not_started"} and self.began(task):
+            # A run of its own begins only when it is admitted: until then the newest is the one before the retry.
+            if outcome in {"skipped", "not_started"} and self.began(task) and not retries[task["id"]]:
                 yield f"{name}: {outcome}, and it began"
             needs = [needed for needed, _ in json.loads(task["depends_on"])]
             # One that was retried may have failed before.

@@ -79,11 +79,14 @@ class QuestionNotFound(NotFound):
     Args:
         alert_id: what was asked for.
         waiting: the numbers of those that wait.
+        why: what it is instead, or what became of it.
     """
 
-    def __init__(self, alert_id: int, waiting: Iterable[int]) -> None:
+    def __init__(self, alert_id: int, waiting: Iterable[int], why: str) -> None:
         known = ", ".join(map(str, waiting)) or "none"
-        super().__init__(f"alertId: {alert_id} is no question that waits for an answer (these do: {known})")
+        super().__init__(
+            f"alertId: {alert_id} is no question that waits for an answer: {why} (these wait: {known})"
+        )
 
 
 class IllegalTransition(ClaudineError):

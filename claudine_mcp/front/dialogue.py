@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from claudine_mcp.core.errors import InvalidInput, QuestionNotFound
+from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import JSON, CommandKind, Task
 from claudine_mcp.front.delegate import check_text
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.questions import waiting_question
 from claudine_mcp.registry.tasks import get_task
 
 ACTIONS = ("allow", "deny")
@@ -50,9 +51,7 @@ async def answer(front: Front, alert_id: int, action: str, message: str | None =
             "message", "what is allowed is done without a word", "Use SendMessage to say something."
         )
     async with front.db.read() as tx:
-        waiting = [asked.args["alertId"] for asked in await open_questions(tx)]
-    if alert_id not in waiting:
-        raise QuestionNotFound(alert_id, waiting)
+        await waiting_question(tx, alert_id)
     args = {"alertId": alert_id, "action": action, "message": message}
     return (await front.command(CommandKind.ANSWER, None, args))["taskId"]
 

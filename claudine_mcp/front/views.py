@@ -121,6 +121,9 @@ class TaskView(TaskRow):
     background: list[str] | None = None
     result: str | None = Field(default=None, description="its last answer")
     permission_denials: list[dict[str, str]] | None = None
+    unread_messages: list[str] | None = Field(
+        default=None, description="sent to its last run, which ended without having read them"
+    )
     cost_usd: float | None = Field(default=None, description="of the last run")
     total_cost_usd: float | None = Field(default=None, description="of the session")
     earlier_runs: list[RunView] | None = None
@@ -184,6 +187,7 @@ def view_of(
     *,
     queue: QueueView | None = None,
     question: QuestionView | None = None,
+    unread_messages: list[str] | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -209,6 +213,7 @@ def view_of(
         **seen,
         session_id=task.session_id,
         question=question,
+        unread_messages=unread_messages,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,

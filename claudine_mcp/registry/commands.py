@@ -31,6 +31,14 @@ async def open_commands(tx: Transaction) -> list[Command]:
     return [command_of(row) for row in rows]
 
 
+async def commands_of(tx: Transaction, task_id: str, kind: CommandKind) -> list[Command]:
+    """Give all that was asked for of one kind about a task, in the order of asking."""
+    rows = await tx.all(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE task_id = ? AND kind = ? ORDER BY seq", (task_id, kind)
+    )
+    return [command_of(row) for row in rows]
+
+
 async def open_questions(tx: Transaction) -> list[Command]:
     """Give the questions that wait for a person, each with its `alertId`, in the order of asking."""
     # One that no supervisor has taken yet has no number by which it could be answered.

@@ -5,7 +5,7 @@ Every function takes an open `Transaction`, so that what belongs together is com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,11 +101,13 @@ async def count_active(tx: Transaction) -> int:
 
 
 async def has_work(tx: Transaction) -> bool:
-    """Whether a supervisor is needed: something is queued, active, or asked for."""
+    """Whether a supervisor is needed: for what is queued, active or asked for, or to see what an end has left."""
     row = await tx.one(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE state IN"
         " ('queued', 'starting', 'running', 'suspended', 'hibernating', 'stopping'))"
         " OR EXISTS (SELECT 1 FROM commands WHERE done_at IS NULL)"
+        " OR EXISTS (SELECT 1 FROM runs JOIN tasks ON id = task_id AND run = n"
+        " WHERE gone_at IS NULL AND state = 'ended' AND leftovers = 0)"
     )
     return row is not None and bool(row[0])
 
@@ -193,10 +195,12 @@ async def run_seen(tx: Transaction, run: Run) -> JSON | None:
     return None if row is None else optional(row["seen"])
 
 
-async def store_seen(tx: Transaction, run: Run, shown: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Keep what a run's output tells: what people are shown, and what its reader goes on from."""
-    await tx.run("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", (dump(shown), run.task_id, run.n))
-    await tx.run("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", (dump(state), run.task_id, run.n))
+async def store_seen(tx: Transaction, seen: Sequence[tuple[Run, JSON, JSON]]) -> None:
+    """Keep what the output of runs tells: what people are shown, and what its reader goes on from."""
+    shown = [(dump(shown), run.task_id, run.n) for run, shown, _ in seen]
+    states = [(dump(state), run.task_id, run.n) for run, _, state in seen]
+    await tx.run_many("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", shown)
+    await tx.run_many("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", states)
 
 
 async def runs_not_gone(tx: Transaction) -> list[tuple[Task, Run]]:

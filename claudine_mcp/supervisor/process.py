@@ -21,7 +21,7 @@ from claudine_mcp.host.exitstatus import become_subreaper
 from claudine_mcp.host.lease import Lease, adopt, try_take
 from claudine_mcp.host.processes import identify
 from claudine_mcp.host.settings import load_settings, state_dir
-from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed, prepare
+from claudine_mcp.host.statedir import prepare
 from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import overrides
@@ -35,9 +35,10 @@ from claudine_mcp.registry.database import (
     upgrade,
 )
 from claudine_mcp.registry.leases import take_epoch
-from claudine_mcp.registry.tasks import existing_ids, has_work
+from claudine_mcp.registry.tasks import has_work
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.loop import Supervisor
+from claudine_mcp.supervisor.retention import remove_unclaimed
 
 log = logging.getLogger("claudine_mcp.supervisor")
 
@@ -115,7 +116,7 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
         db.epoch = epoch = await begin_epoch(db)
     settings = await settings_in_force()
     log.info("epoch %d in %s, pid %d", epoch, directory, os.getpid())
-    await sweep(directory, db)
+    await remove_unclaimed(directory, db)
     ctx = Context(db, directory, install_keeper(directory), settings)
     supervisor = Supervisor(ctx, settings_in_force)
     with listen(db.bell) as listener:
@@ -125,6 +126,8 @@ async def supervise(directory: Path, db: Database, *, once: bool) -> None:
                 await supervisor.settle(listener)
             else:
                 await supervisor.run(listener, settings.supervisor.idle_exit / 1000)
+            # Fronts that were killed in the middle of a submission leave environments behind, keys and all.
+            await remove_unclaimed(directory, db)
         finally:
             supervisor.close()
     log.info("epoch %d ends: there is nothing to do", epoch)
@@ -151,16 +154,3 @@ async def begin_epoch(db: Database) -> int:
     db.epoch = None
     async with db.write() as tx:
         return await take_epoch(tx, str(identify(os.getpid())), claudine_mcp.__version__, Context.wall())
-
-
-async def sweep(directory: Path, db: Database) -> None:
-    """Remove the files of tasks that were never submitted, or were removed, when a crash came between."""
-    async with db.read() as tx:
-        known = await existing_ids(tx)
-    locked = lock_unclaimed(directory, known)
-    async with db.read() as tx:
-        removed = discard(directory, locked, await existing_ids(tx))
-    if drafts := discard_drafts(directory, Context.wall()):
-        log.info("removed what a crash had left half made: %s", ", ".join(sorted(drafts)))
-    if removed:
-        log.info("removed the files of tasks that do not exist: %s", ", ".join(sorted(removed)))

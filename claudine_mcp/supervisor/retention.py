@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+from pathlib import Path
 
 import anyio.to_thread
 
 from claudine_mcp.core.paths import run_directory, task_directory
+from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed
+from claudine_mcp.registry.database import Database
 from claudine_mcp.registry.expiry import ended_before, expire_commands, expire_events, remove_ended
+from claudine_mcp.registry.tasks import existing_ids
 from claudine_mcp.supervisor.context import Context
 
 log = logging.getLogger(__name__)
@@ -65,3 +69,19 @@ class Retention:
                         (run_directory(self._ctx.state_dir, task_id, n) / f"{stream}.log").unlink(
                             missing_ok=True
                         )
+
+
+async def remove_unclaimed(state_dir: Path, db: Database) -> None:
+    """Remove the files of tasks that were never submitted, or were removed, when a crash came between.
+
+    A submission that is under way holds its directory, which is then left alone.
+    """
+    async with db.read() as tx:
+        known = await existing_ids(tx)
+    locked = lock_unclaimed(state_dir, known)
+    async with db.read() as tx:
+        removed = discard(state_dir, locked, await existing_ids(tx))
+    if drafts := discard_drafts(state_dir, Context.wall()):
+        log.info("removed what a crash had left half made: %s", ", ".join(sorted(drafts)))
+    if removed:
+        log.info("removed the files of tasks that do not exist: %s", ", ".join(sorted(removed)))

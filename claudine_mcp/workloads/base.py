@@ -73,6 +73,10 @@ class Follower(Protocol):
         """Say what has become of a message that was written to its input; None: it has not arrived."""
         ...
 
+    def takes_messages(self) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
+        ...
+
     def wants_end_of_input(self) -> bool:
         """Whether it waits for a message, and has nothing more to do without one."""
         ...

@@ -25,12 +25,21 @@ class ClaudeFollower:
         stored: what `state` gave to an earlier follower, None for a run from its beginning.
         prior_cost_usd: what the session had cost before the run.
         run: its directory, where its standard error is.
+        had_answered: whether the model had answered before the run.
     """
 
-    def __init__(self, stored: Mapping[str, Any] | None, prior_cost_usd: float, run: Path) -> None:
+    def __init__(
+        self,
+        stored: Mapping[str, Any] | None,
+        prior_cost_usd: float,
+        run: Path,
+        *,
+        had_answered: bool = False,
+    ) -> None:
         state = None if stored is None else StreamState.from_json(stored)
         self._reader = StreamReader(state or StreamState(cost_before_usd=prior_cost_usd))
         self._run = run
+        self._had_answered = had_answered
         self._fed_at = 0.0
 
     @property
@@ -58,6 +67,10 @@ class ClaudeFollower:
             return None
         return {"queued": Fate.WAITING, "discarded": Fate.LOST, "refused": Fate.LOST}.get(step, Fate.READ)
 
+    def takes_messages(self) -> bool:
+        """See `Follower`. It says nothing before it has read its first message."""
+        return bool(self._reader.state.session_id)
+
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
         state = self._reader.state
@@ -82,6 +95,7 @@ class ClaudeFollower:
                 for item in state.denials
             ]
             or None,
+            "answered": True if state.turns or self._had_answered else None,
             "costUsd": dollars(state.run_cost_usd),
             "totalCostUsd": dollars(state.total_cost_usd),
         }

@@ -53,6 +53,19 @@ async def test_leftovers_that_leave_by_themselves_are_no_longer_shown(home: Home
         assert home.query("SELECT count(*) FROM runs WHERE gone_at IS NULL") == [(0,)]
 
 
+async def test_leftovers_are_told_of_though_the_supervisor_died_before_it_had_looked(home: Home) -> None:
+    async with home.front(keep=True) as front:
+        task = await front.submit_command(CommandRequest("sleep 300 & exit 0"))
+        await ended(front, task)
+        await home.kill_supervisor()
+
+        async def told() -> bool:
+            return bool(await events_of(front, task, "task:leftovers"))
+
+        await wait_for(told)
+        await front.cancel(task.id)
+
+
 async def test_leftovers_are_found_again_by_the_next_supervisor(briefly: Home) -> None:
     async with briefly.front() as front:
         task = await front.submit_command(CommandRequest("sleep 300 & echo $!"))

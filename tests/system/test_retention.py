@@ -9,6 +9,7 @@ from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.front.tasklogs import task_logs
+from claudine_mcp.host.lease import is_held
 
 DAY_S = 86_400
 
@@ -60,3 +61,15 @@ async def test_a_task_that_others_wait_for_stays(home: Home) -> None:
         await ended(front, marker)
         assert await exists(front, first.id)
         await front.cancel(waiting.id)
+
+
+async def test_the_files_of_a_submission_that_was_cut_off_are_gone_when_the_supervisor_goes(
+    home: Home,
+) -> None:
+    async with home.front() as front:
+        await ended(front, await front.submit_command(CommandRequest("true")))
+        cut_off = home.state_dir / "tasks" / "cutoff00"
+        cut_off.mkdir()
+        (cut_off / "env").write_text("{}")
+        await wait_for(lambda: not is_held(home.state_dir))
+    assert not cut_off.exists()

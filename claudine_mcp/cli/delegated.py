@@ -13,6 +13,8 @@ from claudine_mcp.front.views import PhaseView, QuestionView, TaskView
 
 INPUT_CHARS = 2000
 """Of each field of what a tool is to be called with; --json has all of it."""
+SMALL_USD = 0.1
+"""Below, cents alone would tell too little."""
 DOING = {
     "starting": "starting",
     "model": "waiting for the model",
@@ -96,7 +98,7 @@ def cost(view: TaskView) -> str | None:
 
 def dollars(amount: float) -> str:
     """Write an amount; a small one with as many digits as tell something."""
-    return f"${amount:.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+    return f"${amount:.4f}" if 0 < amount < SMALL_USD else f"${amount:.2f}"
 
 
 def show_result(view: TaskView) -> None:

@@ -73,12 +73,7 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
         NotNow: delegations are nested too deeply.
     """
     settings = (await front.settings()).settings
-    depth = depth_of(front.env)
-    if depth >= settings.claude.max_depth:
-        raise NotNow(
-            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
-            f"{settings.claude.max_depth}: do the work here"
-        )
+    depth = check_depth(front.env, settings)
     cwd = checked_cwd(request.cwd, front.cwd)
     project = load_project(Path(cwd))
     env = task_environment(front.env, None)
@@ -96,6 +91,22 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
         request, Kind.CLAUDE, request.prompt, spec=spec, cwd=cwd, project=project, submitter=front.origin
     )
     return await front.submit(Submission(task, files, checked_dependencies(request.depends_on)))
+
+
+def check_depth(env: Mapping[str, str], settings: Settings) -> int:
+    """Give how many delegations stand above this process.
+
+    Raises:
+        InvalidInput: its environment says something that is no number.
+        NotNow: so many that no further one is allowed.
+    """
+    depth = depth_of(env)
+    if depth >= settings.claude.max_depth:
+        raise NotNow(
+            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
+            f"{settings.claude.max_depth}: do the work here"
+        )
+    return depth
 
 
 def depth_of(env: Mapping[str, str]) -> int:

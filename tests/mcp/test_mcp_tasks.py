@@ -19,6 +19,7 @@ from support import Home, kill, wait_for
 
 from claudine_mcp.front import waits
 from claudine_mcp.server.app import build_server
+from claudine_mcp.workloads.claude import DEPTH
 
 GATE = "until test -e open; do sleep 0.02; done"
 """A command that lasts until the test makes the file ``open``."""
@@ -168,6 +169,14 @@ async def test_where_a_wait_cannot_be_kept_the_call_itself_waits(home: Home, cli
     (home.state_dir / waits.FOLDER).touch()
     done = await client.call("RunCommand", command="true", wait=True)
     assert done["task"]["outcome"] == "succeeded"
+
+
+async def test_a_server_inside_a_delegated_run_delegates_no_further(home: Home) -> None:
+    async with task_client(build_server(home.env | {DEPTH: "1"}, str(home.work))) as client:
+        result = await client.client.session.call_tool("DelegateTask", {"prompt": "go on", "wait": True})
+        assert result.is_error
+        assert "claude.maxDepth" in str(result.content)
+    assert home.query("SELECT count(*) FROM tasks") == [(0,)]
 
 
 # -- who gets a handle --------------------------------------------------------------------------------------

@@ -73,6 +73,22 @@ class WaitNotFound(NotFound):
         )
 
 
+class QuestionNotFound(NotFound):
+    """No question that waits for an answer has this number.
+
+    Args:
+        alert_id: what was asked for.
+        waiting: the numbers of those that wait.
+        why: what it is instead, or what became of it.
+    """
+
+    def __init__(self, alert_id: int, waiting: Iterable[int], why: str) -> None:
+        known = ", ".join(map(str, waiting)) or "none"
+        super().__init__(
+            f"alertId: {alert_id} is no question that waits for an answer: {why} (these wait: {known})"
+        )
+
+
 class IllegalTransition(ClaudineError):
     """A state machine was asked for a step that its table does not have."""
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from claudine_mcp.core.errors import InvalidInput, NotNow
-from claudine_mcp.core.models import CommandKind, Event
+from claudine_mcp.core.models import JSON, CommandKind, Event
 from claudine_mcp.core.units import parse_duration_ms
+from claudine_mcp.front import dialogue
 from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import View, moment
@@ -94,10 +95,13 @@ async def answer(
     if (snooze is not None) != (action == "snooze"):
         problem = "it is missing" if snooze is None else f"it means nothing with {action}"
         raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')
+    if action in QUESTIONS:
+        task_id = await dialogue.answer(front, alert_id, action, message)
+        return f"task {task_id} goes on with that answer"
     if action == "cancel":
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
-    args = {"alertId": alert_id, "action": action, "message": message}
+    args: JSON = {"alertId": alert_id, "action": action}
     if snooze is not None:
         args["snoozeMs"] = parse_duration_ms(snooze, "snooze")
     result = await front.command(CommandKind.ANSWER, None, args)

@@ -11,15 +11,13 @@ from typing import Any
 from claudine_mcp.core import alerts
 from claudine_mcp.core.alerts import Caller
 from claudine_mcp.core.models import Event
+from claudine_mcp.core.paths import presence_directory
 from claudine_mcp.front.front import Front
 from claudine_mcp.host.presence import attend, is_attended
 from claudine_mcp.host.processes import identify
 from claudine_mcp.registry.tasks import submitters_of
 
 log = logging.getLogger(__name__)
-
-FOLDER = "clients"
-"""Holds a file for each session that has a server: locked, while the server lives."""
 
 
 def process_session() -> str:
@@ -37,7 +35,7 @@ def present(front: Front) -> Generator[None]:
     """Have the others know that this client's session is there: inside, and for as long as this process lives."""
     fd: int | None = None
     try:
-        fd = attend(front.state_dir / FOLDER, caller_of(front).session)
+        fd = attend(presence_directory(front.state_dir), caller_of(front).session)
     except OSError as error:
         log.warning("others in this project may be told what is for this session: %s", error)
     try:
@@ -49,7 +47,7 @@ def present(front: Front) -> Generator[None]:
 
 def concerns(front: Front, submitter: Mapping[str, Any] | None) -> bool:
     """Whether what happens to a task of this submitter concerns this client; None: it is about the machine."""
-    folder = front.state_dir / FOLDER
+    folder = presence_directory(front.state_dir)
     return alerts.concerns(submitter, caller_of(front), lambda session: is_attended(folder, session))
 
 

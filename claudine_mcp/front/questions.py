@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from claudine_mcp.core.errors import ClaudineError
-from claudine_mcp.core.models import JSON, Event, Task
+from claudine_mcp.core.models import Task
 from claudine_mcp.front.clients import concerns
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.registry.bell import listen
-from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.commands import open_questions, question_of
 from claudine_mcp.registry.events import events_after
 from claudine_mcp.registry.tasks import get_task
 
@@ -20,18 +21,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A delegated run asks whether it may use a tool.
+    """What a task asks a person."""
 
-    Attributes:
-        alert_id: `seq` of the event that raised it; by this it is answered.
-        until: when it is denied, if nobody has answered: seconds since the epoch.
-    """
-
-    alert_id: int
     task: Task
-    tool: str
-    input: JSON
-    until: float
+    asked: QuestionView
 
 
 async def questions_for(front: Front, task_ids: Sequence[str] = ()) -> list[Question]:
@@ -49,10 +42,7 @@ async def questions_for(front: Front, task_ids: Sequence[str] = ()) -> list[Ques
             if asked.task_id is None or (task_ids and asked.task_id not in task_ids):
                 continue
             task = await get_task(tx, asked.task_id)
-            until = asked.created_at + (task.spec.get("askTimeout") or 0) / 1000
-            found.append(
-                Question(asked.args["alertId"], task, asked.args["tool"], asked.args["input"], until)
-            )
+            found.append(Question(task, question_view(asked, task)))
     return [question for question in found if concerns(front, question.task.submitter)]
 
 
@@ -70,8 +60,13 @@ async def watch_questions(front: Front, tell: Callable[[Sequence[Question]], Non
             await listener.wait(LOOK_EVERY_S)
 
 
-async def decision(front: Front, alert_id: int) -> Event | None:
-    """Give the event that tells how a question was decided, None while it is open, or if its task ended first."""
+async def decided(front: Front, alert_id: int) -> tuple[str, str] | None:
+    """Give how a question was closed: `allow` or `deny`, and what there is to tell of it; None while it is open."""
     async with front.db.read() as tx:
-        events = await events_after(tx, alert_id, types=["task:recovered"])
-    return next((event for event in events if event.data.get("alertId") == alert_id), None)
+        asked = await question_of(tx, alert_id)
+        told = await events_after(tx, alert_id, types=["task:recovered"])
+    if asked is None or asked.result is None:
+        return None
+    event = next((event for event in told if event.data.get("alertId") == alert_id), None)
+    text = "its run has ended, and with it the question" if event is None else event.message
+    return asked.result["behavior"], text

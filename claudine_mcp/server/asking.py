@@ -44,12 +44,12 @@ class Asking:
 
     def show(self, questions: Sequence[Question]) -> None:
         """Show those that are new, and withdraw what waits no more."""
-        waiting = {question.alert_id for question in questions}
+        waiting = {question.asked.alert_id for question in questions}
         for alert_id in self._shown.keys() - waiting:
             self._shown.pop(alert_id).cancel()
         for question in questions:
-            if question.alert_id not in self._shown:
-                self._shown[question.alert_id] = withdrawn = anyio.CancelScope()
+            if question.asked.alert_id not in self._shown:
+                self._shown[question.asked.alert_id] = withdrawn = anyio.CancelScope()
                 self._group.start_soon(self._ask, question, withdrawn)
 
     async def _ask(self, question: Question, withdrawn: anyio.CancelScope) -> None:
@@ -58,13 +58,13 @@ class Asking:
             with withdrawn:
                 chosen = await self._answer(question)
             if chosen is not None:
-                too_late = await submit(self._front, question.alert_id, chosen)
+                too_late = await submit(self._front, question.asked.alert_id, chosen)
                 if too_late is not None:
                     await self._client.send_raw_request("elicitation/create", notice(too_late))
         except (MCPError, ClaudineError) as error:
-            log.warning("question %d was not answered by this client: %s", question.alert_id, error)
+            log.warning("question %d was not answered by this client: %s", question.asked.alert_id, error)
         except Exception:  # one form must not take the server along
-            log.exception("question %d", question.alert_id)
+            log.exception("question %d", question.asked.alert_id)
 
     async def _answer(self, question: Question) -> Filled | None:
         for attempt in range(TRIES):

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from claudine_mcp.core.errors import NotFound, NotNow
 from claudine_mcp.core.models import JSON
-from claudine_mcp.core.terminal import render_line
-from claudine_mcp.core.units import format_time
-from claudine_mcp.front.alerts import answer
+from claudine_mcp.core.terminal import show
+from claudine_mcp.front.dialogue import answer
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.questions import Question, decision
+from claudine_mcp.front.questions import Question, decided
 
 MAX_LINES = 30
-MAX_LINE_CHARS = 400
+MAX_LINE_CHARS = 2000
 SCHEMA: JSON = {
     "type": "object",
     "properties": {
@@ -29,7 +28,7 @@ SCHEMA: JSON = {
         "message": {
             "type": "string",
             "title": "Message",
-            "description": "with deny, if you like: why, or what to do instead",
+            "description": "with deny only, if you like: why, or what to do instead",
         },
     },
     "required": ["decision"],
@@ -44,6 +43,12 @@ class Filled(BaseModel):
 
     decision: Literal["allow", "deny"]
     message: str | None = None
+
+    @model_validator(mode="after")
+    def _message_with_deny(self) -> Self:
+        if self.message and self.decision == "allow":
+            raise ValueError("what is allowed is done without a word")
+        return self
 
 
 class Reply(BaseModel):
@@ -71,15 +76,14 @@ def filled(reply: object) -> Filled | None:
 
 def form(question: Question, *, again: bool = False) -> JSON:
     """Give the parameters of an elicitation for a question; `again`, if what came back before was no answer."""
-    name = _clean(question.task.name)
+    asked = question.asked
     lines = [
-        f"{name} (task {question.task.id}) asks to use {_clean(question.tool)}:",
-        *_shown(question.input),
+        f"{_clean(question.task.name)} (task {question.task.id}) asks to use {_clean(asked.tool)}:",
+        *_shown(asked.input),
+        f"Unanswered until {asked.until}, it is denied.",
     ]
-    if question.until:
-        lines.append(f"Unanswered until {format_time(question.until)}, it is denied.")
     if again:
-        lines.insert(0, "That was no answer: choose allow or deny.")
+        lines.insert(0, "That was no answer: choose allow or deny. A message goes with deny only.")
     return _elicitation("\n".join(lines), SCHEMA)
 
 
@@ -93,7 +97,7 @@ def _elicitation(message: str, schema: JSON) -> JSON:
 
 
 def _shown(given: JSON) -> list[str]:
-    """Give a tool's input for reading: every field, and no control character."""
+    """Give a tool's input for reading: every field, with control characters spelt out."""
     lines: list[str] = []
     for key, value in given.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -106,7 +110,8 @@ def _shown(given: JSON) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    return render_line(text.encode("utf-8", "surrogatepass"), max_chars=MAX_LINE_CHARS)
+    # Nothing is obeyed: a command that rewrites its own line must not look like another one.
+    return show(text.encode("utf-8", "surrogatepass"), as_is=True, max_chars=MAX_LINE_CHARS).text
 
 
 async def submit(front: Front, alert_id: int, chosen: Filled) -> str | None:
@@ -119,12 +124,9 @@ async def submit(front: Front, alert_id: int, chosen: Filled) -> str | None:
         ClaudineError: the answer could not be given to the supervisor.
     """
     try:
-        message = chosen.message if chosen.decision == "deny" else None
-        await answer(front, alert_id, chosen.decision, message=message)
+        await answer(front, alert_id, chosen.decision, chosen.message or None)
     except (NotNow, NotFound):
-        decided = await decision(front, alert_id)
-        if decided is None:
-            return "Your answer came too late: the task had ended, and with it the question."
-        if decided.data.get("behavior") != chosen.decision:
-            return f"Your answer came too late: {decided.message}."
+        before = await decided(front, alert_id)
+        if before is not None and before[0] != chosen.decision:
+            return f"Your answer came too late: {before[1]}."
     return None

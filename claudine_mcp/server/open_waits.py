@@ -78,14 +78,16 @@ class OpenWaits:
         if result is not None:
             return await self._end(wait, result)
         questions = await questions_for(self._front, wait.wanted.task_ids)
-        if shows_forms and questions:
+        if shows_forms:
             requests = await self._requests(wait, questions)
             if requests is None:
                 return await self._end(wait, await self._answer(wait, gathering.answer(TOO_MANY), TOO_MANY))
             if requests:
                 what = f"{len(requests)} to be answered"
                 return _described(wait, "input_required", what) | {"inputRequests": requests}
-        waiting = [f"task {item.task.id} waits for a person (alert {item.alert_id})" for item in questions]
+        waiting = [
+            f"task {item.task.id} waits for a person (alert {item.asked.alert_id})" for item in questions
+        ]
         return _described(wait, "working", "; ".join([gathering.so_far, *waiting]))
 
     async def update(self, wait_id: str, responses: Mapping[str, Any]) -> None:
@@ -174,12 +176,12 @@ class OpenWaits:
         }
         new: dict[str, Form] = {}
         for question in questions:
-            if self._shown_by.get(question.alert_id, wait.id) != wait.id:
+            if self._shown_by.get(question.asked.alert_id, wait.id) != wait.id:
                 continue
             before = [
                 key
                 for key, shown in wait.forms.items()
-                if shown.alert_id == question.alert_id and shown.notice is None
+                if shown.alert_id == question.asked.alert_id and shown.notice is None
             ]
             closed = wait.forms[before[-1]].closed if before else "invalid"
             if closed in {"answered", "put_aside"}:
@@ -187,9 +189,9 @@ class OpenWaits:
             if closed == "invalid":
                 if len(wait.forms) + len(new) >= MAX_FORMS:
                     return None
-                before.append(f"permission-{question.alert_id}-{len(before) + 1}")
-                new[before[-1]] = Form(alert_id=question.alert_id)
-            self._shown_by[question.alert_id] = wait.id
+                before.append(f"permission-{question.asked.alert_id}-{len(before) + 1}")
+                new[before[-1]] = Form(alert_id=question.asked.alert_id)
+            self._shown_by[question.asked.alert_id] = wait.id
             requests[before[-1]] = _request(form(question, again=len(before) > 1))
         if new:
             await self._waits.show(wait.id, new)

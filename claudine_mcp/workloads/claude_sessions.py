@@ -1,0 +1,29 @@
+"""Where Claude Code keeps its sessions: `projects/PROJECT/SESSION.jsonl` below its configuration folder.
+
+That is how 2.1.328 has it. Where nothing is found, nothing should follow from this alone: another version may keep
+them elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def sessions_folder(env: Mapping[str, str]) -> Path | None:
+    """Give the folder that a Claude Code with this environment looks for sessions in, None if that is not known."""
+    if chosen := env.get("CLAUDE_CONFIG_DIR"):
+        return Path(chosen) / "projects"
+    home = env.get("HOME")
+    return Path(home) / ".claude" / "projects" if home else None
+
+
+def has_session(env: Mapping[str, str], session_id: str) -> bool:
+    """Whether a Claude Code with this environment finds a session. Looks into one folder a project."""
+    folder = sessions_folder(env)
+    if folder is None:
+        return False
+    with contextlib.suppress(OSError):
+        return any((project / f"{session_id}.jsonl").exists() for project in folder.iterdir())
+    return False

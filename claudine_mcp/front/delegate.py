@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
 
 from claudine_mcp.core.config import Settings
@@ -138,9 +139,9 @@ async def session_for(front: Front, continue_from: str | None, env: Mapping[str,
         raise InvalidInput(
             "continueFrom", f"task {before.id} is a {before.kind}", "Give a delegated Claude Code."
         )
-    if before.state is State.ENDED and not has_session(env, before.session_id):
+    if before.state is State.ENDED and not await _has_session(env, before.session_id):
         kept = await environment_of(front, before)
-        if has_session(kept, before.session_id):
+        if await _has_session(kept, before.session_id):
             raise InvalidInput(
                 "continueFrom",
                 f"the session of task {before.id} is in {sessions_folder(kept)}, and Claude Code would look for it "
@@ -154,6 +155,10 @@ async def session_for(front: Front, continue_from: str | None, env: Mapping[str,
                 "RetryTask runs it again.",
             )
     return {"sessionId": before.session_id, "resume": True, "continueFrom": before.id}
+
+
+async def _has_session(env: Mapping[str, str], session_id: str) -> bool:
+    return await anyio.to_thread.run_sync(has_session, env, session_id)
 
 
 async def environment_of(front: Front, task: Task) -> dict[str, str]:

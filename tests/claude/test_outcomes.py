@@ -25,6 +25,7 @@ from delegating import (
     using,
 )
 from fake_api import FakeApi
+from fake_script import Fault
 from support import Home, alive, ended, wait_for
 
 from claudine_mcp.core.models import Task
@@ -226,15 +227,17 @@ async def test_a_run_that_is_killed_before_its_first_answer_is_told_its_prompt_a
     claude_home: Home, api: FakeApi
 ) -> None:
     async with claude_home.front() as front:
-        task = await handed_over(front, "hang times 1 | text done")
+        api.fault = Fault()  # no answer comes
+        task = await handed_over(front, "text done")
         await wait_for(lambda: api.requests, LIMIT_S, what="a request")
         os.kill(claude_home.main_pid(task), signal.SIGKILL)
         assert (await ended(front, task, LIMIT_S)).signal == signal.SIGKILL
+        api.fault = None
         again = await retried(front, task)
         view = await task_view(front, task.id)
     assert (again.outcome, view.result) == (Outcome.SUCCEEDED, "done"), again.reason
     assert again.session_id == task.session_id
-    assert "FAKE: hang times 1" in api.requests[-1].news
+    assert "FAKE: text done" in api.requests[-1].news
 
 
 async def test_a_run_that_the_api_has_failed_is_retried_in_its_session(

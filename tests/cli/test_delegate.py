@@ -207,7 +207,7 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
     cli.until(command, "running")
 
     assert "only a delegated Claude Code can be spoken to" in cli.refused("send", command, "hello", code=1)
-    assert "it is queued. Send it when it runs" in cli.refused("send", queued, "hello", code=1)
+    assert "it is queued. It can be spoken to while it runs" in cli.refused("send", queued, "hello", code=1)
     line = cli.refused("send", ended, "hello", code=1)
     assert "it is ended. `claudine-mcp retry` goes on in the same session" in line
     assert "message: it is empty" in cli.refused("send", ended, " ")
@@ -218,7 +218,11 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["7", "allow"], 3, "7 is no question that waits for an answer (these do: none)"),
+        (
+            ["7", "allow"],
+            3,
+            "7 is no question that waits for an answer: there is no such alert (these wait: none)",
+        ),
         (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give allow or deny"),
         (["x", "allow"], 2, "ALERT"),
         (["7"], 2, "Missing argument 'ACTION'"),

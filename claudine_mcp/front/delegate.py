@@ -145,7 +145,7 @@ async def session_for(front: Front, continue_from: str | None, env: Mapping[str,
             raise InvalidInput(
                 "continueFrom",
                 f"the session of task {before.id} is in {sessions_folder(kept)}, and Claude Code would look for it "
-                f"in {sessions_folder(env)}",
+                f"in {sessions_folder(env) or 'no folder that this client names'}",
                 "Give this client the same HOME and CLAUDE_CONFIG_DIR.",
             )
         if not has_answered(before):

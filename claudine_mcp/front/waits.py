@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from claudine_mcp.core.errors import WaitNotFound
 from claudine_mcp.core.models import JSON
+from claudine_mcp.core.paths import waits_directory
 from claudine_mcp.front.waiting import Wanted
 from claudine_mcp.host.files import write_durable
 
-FOLDER = "waits"
 KEPT_S = 14 * 86_400.0
 """From its beginning; as long as an ended task is kept by default."""
 ID = re.compile(r"[0-9a-z]{1,32}-wait-[0-9a-f]{16}")
@@ -82,7 +82,7 @@ class Waits:
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._folder = state_dir / FOLDER
+        self._folder = waits_directory(state_dir)
         self._changing = anyio.Lock()
 
     async def begin(

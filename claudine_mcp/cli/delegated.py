@@ -43,6 +43,7 @@ def claude_fields(view: TaskView) -> Fields:
         ("to do", plan(view.todos or [])),
         ("background", background),
         ("refused", "; ".join(refused) or None),
+        ("not read", "; ".join(view.unread_messages or ()) or None),
         ("turns", None if view.turns is None else str(view.turns)),
         ("cost", cost(view)),
         ("model", view.model),

@@ -48,7 +48,7 @@ def test_whoever_waits_is_told_of_a_question_and_how_to_answer_it(cli: CommandLi
     assert overview[1].split()[:2] == [number, task_id]
     row = cli.json("list")["tasks"][0]
     assert (str(row["question"]["alertId"]), row["question"]["summary"]) == (number, "Bash (touch made)")
-    assert f"(these do: {number})" in cli.refused("answer", "99999", "allow", code=3)
+    assert f"(these wait: {number})" in cli.refused("answer", "99999", "allow", code=3)
 
     assert cli.out("answer", number, "allow") == f"{task_id}: question {number} was allowed; it goes on"
 
@@ -59,7 +59,7 @@ def test_whoever_waits_is_told_of_a_question_and_how_to_answer_it(cli: CommandLi
         other.communicate(timeout=LIMIT_S)
         assert other.returncode == 0
     assert (cli.home.work / "made").exists()
-    assert "(these do: none)" in cli.refused("answer", number, "allow", code=3)
+    assert "(these wait: none)" in cli.refused("answer", number, "allow", code=3)
     assert "question" not in cli.json("list")["tasks"][0]
 
 

@@ -218,7 +218,7 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["7", "allow"], 3, "7 is no question that waits for an answer (these do: none)"),
+        (["7", "allow"], 3, "7 is no question that waits for an answer: there is no such alert (these wait: none)"),
         (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give allow or deny"),
         (["x", "allow"], 2, "ALERT"),
         (["7"], 2, "Missing argument 'ACTION'"),

@@ -41,7 +41,7 @@ class Form(BaseModel):
 
 
 class End(BaseModel):
-    """How a wait ended; the first end stays.
+    """How a wait ended.
 
     Attributes:
         result: of the tool call, as the client is given it; None: the wait was cancelled.
@@ -49,7 +49,6 @@ class End(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: float
     result: JSON | None = None
 
 
@@ -118,7 +117,7 @@ class Waits:
         return await anyio.to_thread.run_sync(self._read, wait_id)
 
     async def show(self, wait_id: str, forms: dict[str, Form]) -> Wait:
-        """Add forms, or replace those that have these keys.
+        """Add forms, or replace those that have these keys; one that was closed stays so.
 
         Raises:
             WaitNotFound: there is no such wait.
@@ -142,7 +141,8 @@ class Waits:
             wait = await self.get(wait_id)
             if wait.end is not None:
                 return wait
-            changed: dict[str, Any] = {"forms": wait.forms | (forms or {}), "end": end}
+            closed = {key: form for key, form in wait.forms.items() if form.closed is not None}
+            changed: dict[str, Any] = {"forms": wait.forms | (forms or {}) | closed, "end": end}
             wait = wait.model_copy(update={**changed, "changed_at": time.time()})
             await anyio.to_thread.run_sync(self._write, wait)
             return wait

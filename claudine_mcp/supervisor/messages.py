@@ -134,4 +134,4 @@ def what_to_do(task: Task) -> str:
         return "RetryTask goes on in the same session"
     if task.state is State.RUNNING:
         return "When it has ended, RetryTask goes on in the same session"
-    return "Send it when it runs"
+    return "It can be spoken to while it runs"

@@ -105,7 +105,7 @@ async def test_a_task_that_waits_takes_no_message(claude_home: Home) -> None:
     async with claude_home.front() as front:
         first = await handed_over(front, WAITS, **BASH)
         task = await handed_over(front, "text hello", depends_on=[first.id])
-        assert "it is queued. Send it when it runs" in await sent(front, task, "too soon")
+        assert "it is queued. It can be spoken to while it runs" in await sent(front, task, "too soon")
         command = await front.submit_command(CommandRequest("sleep 100"))
         assert "only a delegated Claude Code can be spoken to" in await sent(front, command, "hello")
         with pytest.raises(InvalidInput, match="message: character 1"):

@@ -59,7 +59,9 @@ def test_whoever_waits_is_told_of_a_question_and_how_to_answer_it(cli: CommandLi
         other.communicate(timeout=LIMIT_S)
         assert other.returncode == 0
     assert (cli.home.work / "made").exists()
-    assert "(these wait: none)" in cli.refused("answer", number, "allow", code=3)
+    line = cli.refused("answer", number, "deny", code=3)
+    assert f"{number} is no question that waits for an answer" in line
+    assert "allow by the command line" in line
     assert "question" not in cli.json("list")["tasks"][0]
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from commandline import CommandLine
 
+from claudine_mcp.cli.delegated import DOING
+from claudine_mcp.workloads.claude_state import Phase
+
 
 def told(cli: CommandLine) -> str:
     """Give the prompt that the stand-in was given."""
@@ -207,7 +210,7 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
     cli.until(command, "running")
 
     assert "only a delegated Claude Code can be spoken to" in cli.refused("send", command, "hello", code=1)
-    assert "it is queued. Send it when it runs" in cli.refused("send", queued, "hello", code=1)
+    assert "it is queued. It can be spoken to while it runs" in cli.refused("send", queued, "hello", code=1)
     line = cli.refused("send", ended, "hello", code=1)
     assert "it is ended. `claudine-mcp retry` goes on in the same session" in line
     assert "message: it is empty" in cli.refused("send", ended, " ")
@@ -218,7 +221,11 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["7", "allow"], 3, "7 is no question that waits for an answer: there is no such alert (these wait: none)"),
+        (
+            ["7", "allow"],
+            3,
+            "7 is no question that waits for an answer: there is no such alert (these wait: none)",
+        ),
         (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give allow or deny"),
         (["x", "allow"], 2, "ALERT"),
         (["7"], 2, "Missing argument 'ACTION'"),
@@ -229,3 +236,7 @@ def test_an_answer_that_fits_nothing_is_refused(
     cli: CommandLine, arguments: list[str], code: int, complaint: str
 ) -> None:
     assert complaint in cli.refused("answer", *arguments, code=code)
+
+
+def test_whatever_a_run_does_has_words() -> None:
+    assert set(DOING) == set(Phase)

@@ -300,9 +300,14 @@ class User:
         await wait_for(lambda: len(self.shown) == count, what=f"{count} forms")
         return self.shown[-1]
 
-    def answers(self, reply: Json) -> None:
-        """Fill in a form that is shown, or the next."""
+    def has_in_mind(self, reply: Json) -> None:
+        """Decide how to fill in a form, if there is one."""
         self._replies.append(reply)
+
+    async def answers(self, reply: Json) -> None:
+        """Fill in a form that is shown."""
+        self.has_in_mind(reply)
+        await wait_for(lambda: not self._replies, what="a form takes the reply")
 
 
 @pytest.fixture
@@ -323,11 +328,11 @@ async def test_a_question_is_shown_while_nothing_is_called(home: Home, asker: As
         form = await user.sees(1)
         assert "asks to use Bash:\n  command: make clean\n" in form.message
         assert form.requested_schema == SCHEMA
-        user.answers(ALLOW)
+        await user.answers(ALLOW)
         assert await asked.answer() == HEARD_ALLOW
         second = await asker.ask(command="make dist")
         assert "make dist" in (await user.sees(2)).message
-        user.answers(DENY)
+        await user.answers(DENY)
         assert await second.answer() == {"behavior": "deny", "message": "use the other folder"}
 
 
@@ -337,10 +342,10 @@ async def test_who_cancels_a_form_is_not_asked_again_and_has_decided_nothing(
     async with handshaken(home, user) as client:
         first = await asker.ask(command="one")
         await user.sees(1)
-        user.answers(CANCEL)
+        await user.answers(CANCEL)
         second = await asker.ask(command="two")
         await user.sees(2)
-        user.answers(ALLOW)
+        await user.answers(ALLOW)
         assert await second.answer() == HEARD_ALLOW
         assert not first.heard
         assert len(user.shown) == 2
@@ -352,9 +357,9 @@ async def test_a_form_whose_answer_is_none_is_shown_again(home: Home, asker: Ask
     async with handshaken(home, user):
         asked = await asker.ask()
         await user.sees(1)
-        user.answers({"action": "accept", "content": {}})
+        await user.answers({"action": "accept", "content": {}})
         assert (await user.sees(2)).message.startswith("That was no answer")
-        user.answers(ALLOW)
+        await user.answers(ALLOW)
         assert await asked.answer() == HEARD_ALLOW
 
 
@@ -374,8 +379,8 @@ async def test_of_two_users_the_first_decides_and_the_other_is_told(home: Home, 
         asked = await asker.ask()
         for user in users:
             await user.sees(1)
-        users[0].answers(ALLOW)
-        users[1].answers(DENY)
+        users[0].has_in_mind(ALLOW)
+        users[1].has_in_mind(DENY)
         heard = await asked.answer()
         late = users[1] if heard == HEARD_ALLOW else users[0]
 
@@ -390,7 +395,7 @@ async def test_a_client_that_shows_no_forms_is_sent_none(home: Home, asker: Aske
     async with handshaken(home, None), handshaken(home, user):
         asked = await asker.ask()
         await user.sees(1)
-        user.answers(ALLOW)
+        await user.answers(ALLOW)
         assert await asked.answer() == HEARD_ALLOW
 
 
@@ -413,11 +418,12 @@ async def test_in_the_handshake_era_too_only_the_session_of_the_task_is_asked(ho
     async with (
         asking_task(home, mine) as asker,
         handshaken(home, stranger, CLAUDE_CODE_SESSION_ID="other"),
-        handshaken(home, user, CLAUDE_CODE_SESSION_ID="mine"),
+        handshaken(home, user, CLAUDE_CODE_SESSION_ID="mine") as owner,
     ):
+        await owner.call_tool("ListTasks")  # as whoever submits a task has called something
         asked = await asker.ask()
         await user.sees(1)
-        user.answers(ALLOW)
+        await user.answers(ALLOW)
         assert await asked.answer() == HEARD_ALLOW
         assert not stranger.shown
 
@@ -429,6 +435,6 @@ async def test_what_a_delegated_run_asks_twice_at_once_is_two_forms(
         questions = [await asker.ask(command=command) for command in ("one", "two")]
         await user.sees(2)
         for _ in questions:
-            user.answers(ALLOW)
+            await user.answers(ALLOW)
         for asked in questions:
             assert await asked.answer() == HEARD_ALLOW

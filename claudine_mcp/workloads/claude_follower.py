@@ -83,6 +83,7 @@ class ClaudeFollower:
         """See `Follower`. The keys are those of `front.views.ClaudeView`."""
         state = self._reader.state
         result = state.result
+        is_well = result is not None and result.is_error is False
         shown: JSON = {
             "model": state.model or None,
             "phase": phase(state),
@@ -96,7 +97,7 @@ class ClaudeFollower:
                 for item in state.denials
             ]
             or None,
-            ANSWERED: True if state.turns or self._had_answered else None,
+            ANSWERED: True if state.turns or is_well or self._had_answered else None,
             "costUsd": dollars(state.run_cost_usd),
             "totalCostUsd": dollars(state.total_cost_usd),
         }

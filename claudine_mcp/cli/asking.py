@@ -6,9 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from claudine_mcp.cli.console import PROGRAM, note, say, table
-from claudine_mcp.cli.words import told
 from claudine_mcp.core.models import Task
-from claudine_mcp.core.units import human_duration, parse_time
+from claudine_mcp.core.units import human_duration, parse_time, printable
 from claudine_mcp.front.dialogue import follow_questions
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import QuestionView, TaskRow
@@ -44,6 +43,7 @@ def tell_questions(front: Front, task_ids: Sequence[str]) -> Callable[[], Awaita
 
     def tell(task: Task, question: QuestionView) -> None:
         limit = f"without an answer it is denied in {denied_in(question)}"
-        note(told(f"task {task.id} {asks(question)}; {limit}"))
+        # Never `told`: what it wants to run may hold the name of a tool, and must not be shown as anything else.
+        note(printable(f"task {task.id} {asks(question)}; {limit}"))
 
     return lambda: follow_questions(front, task_ids, tell)

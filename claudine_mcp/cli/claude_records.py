@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-_SNAPSHOT = re.compile(r"/[^\s'\"]*/shell-snapshots/snapshot-[\w.-]+\.sh")
+_SNAPSHOT = re.compile(r"/shell-snapshots/(snapshot-[\w.-]+\.sh)")
 
 
 def config_folder() -> Path:
@@ -28,11 +28,12 @@ def config_folder() -> Path:
 
 def snapshots_of(pids: Iterable[int]) -> set[Path]:
     """Give the snapshots that the shells among these processes were started with."""
+    folder = config_folder() / "shell-snapshots"
     found: set[Path] = set()
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             line = " ".join(psutil.Process(pid).cmdline())
-            found.update(Path(text) for text in _SNAPSHOT.findall(line))
+            found.update(folder / name for name in _SNAPSHOT.findall(line) if str(folder / name) in line)
     return found
 
 

@@ -7,11 +7,12 @@ import time
 from typing import Any
 
 from claudine_mcp.cli.asking import answers, denied_in
-from claudine_mcp.cli.console import say, shortened
+from claudine_mcp.cli.console import say
+from claudine_mcp.core.terminal import show
 from claudine_mcp.core.units import human_duration, parse_time, printable
 from claudine_mcp.front.views import PhaseView, QuestionView, TaskView
 
-INPUT_CHARS = 2000
+INPUT_CHARS = 20_000
 """Of each field of what a tool is to be called with; --json has all of it."""
 SMALL_USD = 0.1
 """Below, cents alone would tell too little."""
@@ -43,6 +44,7 @@ def claude_fields(view: TaskView) -> Fields:
         ("to do", plan(view.todos or [])),
         ("background", background),
         ("refused", "; ".join(refused) or None),
+        ("not read", "; ".join(view.unread_messages or ()) or None),
         ("turns", None if view.turns is None else str(view.turns)),
         ("cost", cost(view)),
         ("model", view.model),
@@ -51,7 +53,7 @@ def claude_fields(view: TaskView) -> Fields:
 
 
 def question_fields(question: QuestionView | None) -> Fields:
-    """Give what is asked for, whole: a person is to decide about it."""
+    """Give what is asked for: a person is to decide about it, so of what is very long both ends are shown."""
     if question is None:
         return []
     given: Fields = [(f"  {name}", _value(value)) for name, value in question.input.items()]
@@ -61,7 +63,8 @@ def question_fields(question: QuestionView | None) -> Fields:
 
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shortened(text, INPUT_CHARS)
+    shown = show(text.encode("utf-8", "surrogatepass"), as_is=True, max_chars=INPUT_CHARS)
+    return shown.text
 
 
 def doing(phase: PhaseView) -> str:

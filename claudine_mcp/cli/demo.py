@@ -95,11 +95,15 @@ def claude_program() -> str:
 
 
 def warn_of_cost(path: str, model: str, *, ask: bool, on_stderr: bool) -> None:
-    """Say what it may cost and, at a terminal, let the user decide.
+    """Say what it may cost, and let the user decide.
 
     Raises:
+        InvalidInput: there is nobody to ask.
         typer.Abort: the user does not want it.
     """
+    if ask and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        what = "it costs money, and there is no terminal to ask at"
+        raise InvalidInput("--yes", what, "Give it to go on without a question.")
     from claudine_mcp.cli.claude_scenario import BUDGET_USD, STARTS  # noqa: PLC0415 - as below
 
     (note if on_stderr else say)(
@@ -108,7 +112,7 @@ def warn_of_cost(path: str, model: str, *, ask: bool, on_stderr: bool) -> None:
         f"{dollars(STARTS * BUDGET_USD)} at the very most, in money or as a part of your plan's limits."
     )
     sys.stdout.flush()  # it must have been said before
-    if ask and sys.stdin.isatty() and sys.stderr.isatty():
+    if ask:
         typer.confirm("Go on?", abort=True, err=True)
 
 

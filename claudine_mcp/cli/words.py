@@ -60,6 +60,7 @@ _OPTIONS = frozenset(
         "model",
         "permissionMode",
         "allowedTools",
+        "appendSystemPrompt",
         "disallowedTools",
         "maxTurns",
         "maxBudgetUsd",

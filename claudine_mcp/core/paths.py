@@ -18,3 +18,8 @@ def run_directory(state_dir: Path, task_id: str, n: int) -> Path:
 def presence_directory(state_dir: Path) -> Path:
     """Give the directory that tells which sessions have a server now."""
     return state_dir / "present"
+
+
+def waits_directory(state_dir: Path) -> Path:
+    """Give the directory of the calls that wait as MCP tasks. A file in it begins with the task's id."""
+    return state_dir / "waits"

@@ -34,9 +34,9 @@ from claudine_mcp.front.submit import (
     task_environment,
 )
 from claudine_mcp.host.settings import load_project
-from claudine_mcp.workloads.claude import DEPTH, SERVERS, has_answered, possible_arguments
+from claudine_mcp.workloads.claude import DEPTH, SERVERS, possible_arguments
 from claudine_mcp.workloads.claude_arguments import checked_extra
-from claudine_mcp.workloads.claude_sessions import has_session, sessions_folder
+from claudine_mcp.workloads.claude_sessions import has_answered, has_session, sessions_folder
 
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "manual", "plan")
 MAX_TEXT_BYTES = 10 * 2**20
@@ -83,7 +83,7 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
     check_arguments(request)
     spec["depth"] = depth + 1
     spec |= await session_for(front, request.continue_from, env)
-    files = {"env": environment_file(env), "prompt": whole_text(request.prompt, "prompt").encode()}
+    files = {"env": environment_file(env), "prompt": request.prompt.encode()}
     if request.mcp_config:
         files[SERVERS] = json.dumps(checked_servers(request.mcp_config, settings)).encode()
     spec["program"] = await program(settings.claude.command, env, possible_arguments(spec))
@@ -145,7 +145,7 @@ async def session_for(front: Front, continue_from: str | None, env: Mapping[str,
             raise InvalidInput(
                 "continueFrom",
                 f"the session of task {before.id} is in {sessions_folder(kept)}, and Claude Code would look for it "
-                f"in {sessions_folder(env)}",
+                f"in {sessions_folder(env) or 'no folder that this client names'}",
                 "Give this client the same HOME and CLAUDE_CONFIG_DIR.",
             )
         if not has_answered(before):

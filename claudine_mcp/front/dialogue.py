@@ -41,8 +41,8 @@ async def answer(front: Front, alert_id: int, action: str, message: str | None =
 
     Raises:
         InvalidInput: there is no such action, or it takes no message.
-        QuestionNotFound: there is no such question.
-        NotNow: it was answered or denied before.
+        QuestionNotFound: there is no such question, or it was answered or denied before.
+        NotNow: the same, in this very moment.
     """
     if action not in ACTIONS:
         raise InvalidInput("action", f"{action!r} is none", f"Give {' or '.join(ACTIONS)}.")

@@ -13,7 +13,7 @@ from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.front.views import QuestionView, question_view
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import open_questions, question_of
-from claudine_mcp.registry.events import events_after
+from claudine_mcp.registry.questions import end_of
 from claudine_mcp.registry.tasks import get_task
 
 log = logging.getLogger(__name__)
@@ -64,9 +64,8 @@ async def decided(front: Front, alert_id: int) -> tuple[str, str] | None:
     """Give how a question was closed: `allow` or `deny`, and what there is to tell of it; None while it is open."""
     async with front.db.read() as tx:
         asked = await question_of(tx, alert_id)
-        told = await events_after(tx, alert_id, types=["task:recovered"])
-    if asked is None or asked.result is None:
-        return None
-    event = next((event for event in told if event.data.get("alertId") == alert_id), None)
+        if asked is None or asked.result is None:
+            return None
+        event = await end_of(tx, asked)
     text = "its run has ended, and with it the question" if event is None else event.message
-    return asked.result["behavior"], text
+    return asked.result.get("behavior", "deny"), asked.result.get("error") or text

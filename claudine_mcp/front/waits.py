@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from claudine_mcp.core.errors import WaitNotFound
 from claudine_mcp.core.models import JSON
+from claudine_mcp.core.paths import waits_directory
 from claudine_mcp.front.waiting import Wanted
 from claudine_mcp.host.files import write_durable
 
-FOLDER = "waits"
 KEPT_S = 14 * 86_400.0
 """From its beginning; as long as an ended task is kept by default."""
 ID = re.compile(r"[0-9a-z]{1,32}-wait-[0-9a-f]{16}")
@@ -41,7 +41,7 @@ class Form(BaseModel):
 
 
 class End(BaseModel):
-    """How a wait ended; the first end stays.
+    """How a wait ended.
 
     Attributes:
         result: of the tool call, as the client is given it; None: the wait was cancelled.
@@ -49,7 +49,6 @@ class End(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: float
     result: JSON | None = None
 
 
@@ -83,7 +82,7 @@ class Waits:
     """
 
     def __init__(self, state_dir: Path) -> None:
-        self._folder = state_dir / FOLDER
+        self._folder = waits_directory(state_dir)
         self._changing = anyio.Lock()
 
     async def begin(
@@ -118,7 +117,7 @@ class Waits:
         return await anyio.to_thread.run_sync(self._read, wait_id)
 
     async def show(self, wait_id: str, forms: dict[str, Form]) -> Wait:
-        """Add forms, or replace those that have these keys.
+        """Add forms, or replace those that have these keys; one that was closed stays so.
 
         Raises:
             WaitNotFound: there is no such wait.
@@ -142,7 +141,8 @@ class Waits:
             wait = await self.get(wait_id)
             if wait.end is not None:
                 return wait
-            changed: dict[str, Any] = {"forms": wait.forms | (forms or {}), "end": end}
+            closed = {key: form for key, form in wait.forms.items() if form.closed is not None}
+            changed: dict[str, Any] = {"forms": wait.forms | (forms or {}) | closed, "end": end}
             wait = wait.model_copy(update={**changed, "changed_at": time.time()})
             await anyio.to_thread.run_sync(self._write, wait)
             return wait

@@ -90,18 +90,18 @@ class TasksExtension(Extension):
         return self._waits
 
     async def _get(self, ctx: Ctx, params: GetTaskRequestParams) -> JSON:
-        with _asked_by_one_who_may(ctx):
+        with _answering(ctx):
             waits = await self._open()
             return await waits.get(params.task_id, shows_forms=shows_forms(ctx.session.client_capabilities))
 
     async def _update(self, ctx: Ctx, params: UpdateTaskRequestParams) -> JSON:
-        with _asked_by_one_who_may(ctx):
+        with _answering(ctx):
             waits = await self._open()
             await waits.update(params.task_id, params.input_responses)
         return {}
 
     async def _cancel(self, ctx: Ctx, params: CancelTaskRequestParams) -> JSON:
-        with _asked_by_one_who_may(ctx):
+        with _answering(ctx):
             waits = await self._open()
             await waits.cancel(params.task_id)
         return {}
@@ -121,7 +121,7 @@ def takes_tasks(ctx: Ctx) -> bool:
 
 
 @contextmanager
-def _asked_by_one_who_may(ctx: Ctx) -> Generator[None]:
+def _answering(ctx: Ctx) -> Generator[None]:
     """Refuse who did not declare the extension, and have what goes wrong reach the client in its own words."""
     require_client_extension(ctx, IDENTIFIER)
     try:

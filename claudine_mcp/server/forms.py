@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -15,6 +16,7 @@ from claudine_mcp.front.front import Front
 from claudine_mcp.front.questions import Question, decided
 
 MAX_LINES = 30
+MAX_FIELDS = 20
 MAX_LINE_CHARS = 2000
 SCHEMA: JSON = {
     "type": "object",
@@ -97,16 +99,36 @@ def _elicitation(message: str, schema: JSON) -> JSON:
 
 
 def _shown(given: JSON) -> list[str]:
-    """Give a tool's input for reading: every field, with control characters spelt out."""
-    lines: list[str] = []
-    for key, value in given.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        first, *rest = text.split("\n")
-        lines += [f"  {_clean(key)}: {_clean(first)}", *(f"    {_clean(line)}" for line in rest)]
-    if len(lines) > MAX_LINES:
-        left_out = len(lines) - MAX_LINES + 1
-        lines[MAX_LINES - 1 :] = [f"  … {left_out} more lines; TaskStatus shows all of it"]
+    """Give a tool's input for reading, with control characters spelt out: of every field something, if not all."""
+    texts = {
+        key: (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split("\n")
+        for key, value in given.items()
+    }
+    shown = list(texts)[:MAX_FIELDS]
+    room = MAX_LINES - len(shown)
+    most = dict.fromkeys(shown, 1)
+    # The shortest first, so that what they leave is for the longer ones.
+    for left, key in zip(
+        range(len(shown), 0, -1), sorted(shown, key=lambda key: len(texts[key])), strict=True
+    ):
+        more = min(len(texts[key]) - 1, room // left)
+        most[key] += more
+        room -= more
+    lines = [line for key in shown for line in _field(key, texts[key], most[key])]
+    if len(shown) < len(texts):
+        lines.append(f"  … {len(texts) - len(shown)} more fields; TaskStatus shows all of it")
     return lines
+
+
+def _field(key: str, lines: Sequence[str], most: int) -> list[str]:
+    """Give a field in about so many lines; where it has more, some of its middle are left out and counted."""
+    if len(lines) > most:
+        head = max(1, most // 2)
+        tail = most - head
+        missing = f"… {len(lines) - most} more lines; TaskStatus shows all of it"
+        lines = [*lines[:head], missing, *lines[len(lines) - tail :]]
+    first, *rest = lines
+    return [f"  {_clean(key)}: {_clean(first)}", *(f"    {_clean(line)}" for line in rest)]
 
 
 def _clean(text: str) -> str:
@@ -127,6 +149,8 @@ async def submit(front: Front, alert_id: int, chosen: Filled) -> str | None:
         await answer(front, alert_id, chosen.decision, chosen.message or None)
     except (NotNow, NotFound):
         before = await decided(front, alert_id)
-        if before is not None and before[0] != chosen.decision:
+        if before is None:  # it waits on, so the decision is not lost
+            raise
+        if before[0] != chosen.decision:
             return f"Your answer came too late: {before[1]}."
     return None

@@ -124,7 +124,7 @@ class OpenWaits:
         Raises:
             WaitNotFound: there is no such wait.
         """
-        await self._waits.end(wait_id, End(at=time.time()))
+        await self._waits.end(wait_id, End())
         self._release(wait_id)
 
     async def _result(self, wait: Wait, gathering: Gathering) -> JSON | None:
@@ -153,7 +153,7 @@ class OpenWaits:
 
     async def _end(self, wait: Wait, result: JSON) -> JSON:
         """End a wait with a result, which stays: what a client has read once must not change."""
-        end = End(at=time.time(), result=result)
+        end = End(result=result)
         try:
             wait = await self._waits.end(wait.id, end)
         except OSError as error:  # the result itself is in the registry

@@ -127,6 +127,8 @@ class Ending(Following):
             news = None if self._output is None else self._output.news(force=True)
             if news is not None:
                 await store_seen(tx, [(self.run, news.shown, news.state)])
+        if news is not None:
+            self.keep(news)  # or it would be written once more, perhaps into the next run
         self.ctx.admission_due = True
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:

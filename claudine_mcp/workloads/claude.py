@@ -13,15 +13,13 @@ from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
 from claudine_mcp.workloads.base import Follower, Launch
 from claudine_mcp.workloads.claude_arguments import arguments
-from claudine_mcp.workloads.claude_sessions import has_session
+from claudine_mcp.workloads.claude_sessions import has_answered, has_session
 
 SERVERS = "env.mcp.json"
 """Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
 MESSAGES = "messages.jsonl"
 ASK_SERVER, ASK_TOOL = "claudine_permission", "ask"
 GO_ON = "Go on with your task where it was interrupted."
-ANSWERED = "answered"
-"""In what is seen of a task: whether the model has answered in its session, in this run or one before."""
 DEPTH = "CLAUDINE_DEPTH"
 """How many delegations stand above a process."""
 
@@ -79,11 +77,6 @@ class ClaudeWorkload:
         if follower is None:
             raise TypeError("a delegated Claude Code is judged by what it printed")
         return follower.judge(record, stop_reason=stop_reason)
-
-
-def has_answered(task: Task) -> bool:
-    """Whether the model has answered a task, so that its session is there and has something to go on with."""
-    return bool((task.seen or {}).get(ANSWERED))
 
 
 def possible_arguments(spec: Mapping[str, Any]) -> list[str]:

@@ -187,7 +187,10 @@ def describe_failure(
         spent = "" if spent_usd is None else f": it had spent ${spent_usd:.4g}"
         return Failure.MAX_BUDGET, f"budget{_limit(result, ' of {}')} exceeded{spent}"
     if result.is_error is not False and session:
-        return Failure.UNKNOWN_SESSION, f"the session {session[1]} does not exist"
+        return (
+            Failure.UNKNOWN_SESSION,
+            f"the session {session[1]} does not exist; a fresh retry begins another",
+        )
     if result.is_interrupted or result.terminal_reason.startswith("aborted"):
         is_tool = result.terminal_reason == "aborted_tools" and last_tool
         at = f"it ran {last_tool}" if is_tool else "the model answered"

@@ -11,6 +11,7 @@ from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import format_time
 from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude_judge import judge
+from claudine_mcp.workloads.claude_sessions import ANSWERED
 from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
 
@@ -82,6 +83,7 @@ class ClaudeFollower:
         """See `Follower`. The keys are those of `front.views.ClaudeView`."""
         state = self._reader.state
         result = state.result
+        is_well = result is not None and result.is_error is False
         shown: JSON = {
             "model": state.model or None,
             "phase": phase(state),
@@ -95,7 +97,7 @@ class ClaudeFollower:
                 for item in state.denials
             ]
             or None,
-            "answered": True if state.turns or self._had_answered else None,
+            ANSWERED: True if state.turns or is_well or self._had_answered else None,
             "costUsd": dollars(state.run_cost_usd),
             "totalCostUsd": dollars(state.total_cost_usd),
         }

@@ -1,7 +1,7 @@
-"""Where Claude Code keeps its sessions: `projects/PROJECT/SESSION.jsonl` below its configuration folder.
+"""Whether there is a session to go on in: by what a run has printed, and by what is on disk.
 
-That is how 2.1.328 has it. Where nothing is found, nothing should follow from this alone: another version may keep
-them elsewhere.
+Claude Code keeps sessions as `projects/PROJECT/SESSION.jsonl` below its configuration folder. That is how 2.1.328
+has it. Where nothing is found, nothing should follow from this alone: another version may keep them elsewhere.
 """
 
 from __future__ import annotations
@@ -9,6 +9,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
+
+from claudine_mcp.core.models import Task
+
+ANSWERED = "answered"
+"""In what is seen of a task: whether the model has answered in its session, in this run or one before."""
+
+
+def has_answered(task: Task) -> bool:
+    """Whether the model has answered a task, so that its session is there and has something to go on with."""
+    return bool((task.seen or {}).get(ANSWERED))
 
 
 def sessions_folder(env: Mapping[str, str]) -> Path | None:

@@ -39,7 +39,7 @@ def scripted(api: FakeApi) -> FakeApi:
 
 def demo(cli: CommandLine, *options: str) -> tuple[int, str, str]:
     """Let it play to its end; give exit code, output and complaints."""
-    out, err = cli.start("demo", "--claude", *options).communicate(timeout=LIMIT_S)
+    out, err = cli.start("demo", "--claude", "--yes", *options).communicate(timeout=LIMIT_S)
     assert "Traceback" not in err
     return cli.started[-1].returncode, out, err
 
@@ -128,7 +128,7 @@ def test_whoever_is_not_logged_in_is_told_so(cli: CommandLine, api: FakeApi, tem
 
 
 def test_an_interrupted_demo_leaves_nothing_either(cli: CommandLine, temporary: Path) -> None:
-    process = cli.start("demo", "--claude")
+    process = cli.start("demo", "--claude", "--yes")
     while "it is allowed" not in cli.line(process, limit_s=LIMIT_S):
         pass
 

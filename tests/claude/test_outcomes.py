@@ -304,7 +304,7 @@ async def test_a_session_that_is_gone_is_told_in_the_outcome_and_a_fresh_retry_b
         forget_session(claude_home, first)
         task, view = await run(front, "text more", continue_from=first.id)
         assert task.outcome is Outcome.FAILED
-        assert task.reason == f"the session {first.session_id} does not exist"
+        assert task.reason == f"the session {first.session_id} does not exist; a fresh retry begins another"
         assert (view.session_id, view.cost_usd) == (first.session_id, 0)
         again = await retried(front, task, "fresh")
         assert (again.outcome, (await task_view(front, task.id)).result) == (Outcome.SUCCEEDED, "more")

@@ -189,6 +189,7 @@ def test_a_wait_goes_on_in_a_session_that_is_resumed(
     script = f"FAKE: {call('RunCommand', command=GATE, wait=True)} | text waiting | text so it has ended"
     with Terminal(claude, *OPTIONS, *session, prompt=script, known=False) as terminal:
         terminal.wait_for("● waiting")
+        terminal.wait_for("1 MCP task still running")  # the turn is over
         terminal.say("/exit")
         terminal.confirm("Background work is running")
         assert terminal.ended() == 0

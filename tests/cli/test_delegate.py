@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from commandline import CommandLine
 
+from claudine_mcp.cli.delegated import DOING
+from claudine_mcp.workloads.claude_state import Phase
+
 
 def told(cli: CommandLine) -> str:
     """Give the prompt that the stand-in was given."""
@@ -233,3 +236,7 @@ def test_an_answer_that_fits_nothing_is_refused(
     cli: CommandLine, arguments: list[str], code: int, complaint: str
 ) -> None:
     assert complaint in cli.refused("answer", *arguments, code=code)
+
+
+def test_whatever_a_run_does_has_words() -> None:
+    assert set(DOING) == set(Phase)

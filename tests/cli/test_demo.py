@@ -100,6 +100,13 @@ def test_at_a_terminal_nothing_is_started_that_costs_money_before_the_user_agree
     assert not (cli.home.work / "arguments").exists()
 
 
+def test_without_a_terminal_it_starts_nothing_that_costs_money_unless_told_so(
+    cli: CommandLine, claude: Path
+) -> None:
+    assert "Give it to go on without a question" in cli.refused("demo", "--claude", code=2)
+    assert not (cli.home.work / "arguments").exists()
+
+
 def test_claude_codes_records_of_a_session_are_removed_and_those_of_others_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,8 +115,8 @@ def test_claude_codes_records_of_a_session_are_removed_and_those_of_others_stay(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "sessions").mkdir()
     for session, pid in ((ours, 11), (other, 12)):
-        project = tmp_path / f"projects/-work-{pid}"
-        cache = tmp_path / f"cache/claude-cli-nodejs/-work-{pid}"
+        project = tmp_path / f"projects/-elsewhere-{pid}"
+        cache = tmp_path / f"cache/claude-cli-nodejs/-elsewhere-{pid}"
         for folder in (project / "memory", cache, tmp_path / "session-env" / session):
             folder.mkdir(parents=True)
         (project / f"{session}.jsonl").touch()
@@ -118,12 +125,16 @@ def test_claude_codes_records_of_a_session_are_removed_and_those_of_others_stay(
     (tmp_path / "sessions/13.json").write_text("torn")
 
     forget_session(ours)
-    forget_project(Path("/work/11"))
+    forget_project(Path("/elsewhere/11"))
 
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if not path.is_dir()}
     sessions = {f"sessions/{name}" for name in ("12.json", "12.abc.key", "13.json")}
-    assert left == {f"projects/-work-12/{other}.jsonl", *sessions}
-    for pattern, name in (("projects/*", "-work-12"), ("session-env/*", other), ("cache/*/*", "-work-12")):
+    assert left == {f"projects/-elsewhere-12/{other}.jsonl", *sessions}
+    for pattern, name in (
+        ("projects/*", "-elsewhere-12"),
+        ("session-env/*", other),
+        ("cache/*/*", "-elsewhere-12"),
+    ):
         assert [path.name for path in tmp_path.glob(pattern)] == [name]
     with pytest.raises(ValueError, match="UUID"):
         forget_session("")

@@ -198,6 +198,18 @@ async def test_what_could_deceive_the_reader_is_spelt_out(client: TaskClient, as
     assert len(form["message"].splitlines()) < 40
 
 
+async def test_a_long_field_hides_no_other_and_shows_both_its_ends(client: TaskClient, asker: Asker) -> None:
+    wait = await wait_of(client, asker)
+    long = "\n".join(f"line {number}" for number in range(100))
+    await asker.ask("Write", content=long, file_path="/etc/passwd", **{"odd\x1b[2K": "key"})
+    _, form = await client.asked(wait)
+    lines = [line.strip() for line in form["message"].splitlines()]
+    assert "file_path: /etc/passwd" in lines
+    assert "odd\\x1b[2K: key" in lines
+    assert {"content: line 0", "line 99"} <= set(lines)
+    assert len(lines) < 40
+
+
 async def test_more_questions_than_a_client_shows_end_the_wait_and_another_goes_on(
     monkeypatch: pytest.MonkeyPatch, client: TaskClient, asker: Asker
 ) -> None:

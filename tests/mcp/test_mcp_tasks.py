@@ -17,6 +17,7 @@ from mcp_tasks import IDENTIFIER, SERVER, TaskClient, over_stdio, server_pid, ta
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_REQUIRED_CLIENT_CAPABILITY
 from support import Home, kill, wait_for
 
+from claudine_mcp.core.paths import waits_directory
 from claudine_mcp.front import waits
 from claudine_mcp.server.app import build_server
 from claudine_mcp.workloads.claude import DEPTH
@@ -153,7 +154,7 @@ async def test_a_task_that_was_removed_before_anybody_asked_is_told_as_such(
 
 async def test_a_wait_is_forgotten_after_its_time(home: Home, client: TaskClient) -> None:
     old = await client.begin("WaitForEvents", types=["nothing:like-this"])
-    path = home.state_dir / waits.FOLDER / f"{old.task_id}.json"
+    path = waits_directory(home.state_dir) / f"{old.task_id}.json"
     before = time.time() - waits.KEPT_S
     path.write_text(json.dumps(json.loads(path.read_text()) | {"began_at": before}))
     with pytest.raises(MCPError, match="or not any more"):
@@ -166,7 +167,7 @@ async def test_a_wait_is_forgotten_after_its_time(home: Home, client: TaskClient
 
 async def test_where_a_wait_cannot_be_kept_the_call_itself_waits(home: Home, client: TaskClient) -> None:
     await client.call("ListTasks")  # makes the state directory
-    (home.state_dir / waits.FOLDER).touch()
+    (waits_directory(home.state_dir)).touch()
     done = await client.call("RunCommand", command="true", wait=True)
     assert done["task"]["outcome"] == "succeeded"
 

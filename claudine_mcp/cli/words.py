@@ -19,10 +19,20 @@ _COMMAND_OF = {
     "TaskMetrics": "metrics",
     "RetryTask": "retry",
     "RemoveTasks": "rm",
+    "DelegateTask": "delegate",
+    "SendMessage": "send",
+    "AnswerAlert": "answer",
 }
 _TOOL = re.compile(r"\b(" + "|".join(_COMMAND_OF) + r")\b")
 _CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
-_ARGUMENTS = {"command": "CMD", "taskId": "ID", "taskIds": "ID"}
+_ARGUMENTS = {
+    "command": "CMD",
+    "taskId": "ID",
+    "taskIds": "ID",
+    "prompt": "PROMPT",
+    "alertId": "ALERT",
+    "action": "ACTION",
+}
 _OPTIONS = frozenset(
     [
         "cwd",
@@ -49,9 +59,26 @@ _OPTIONS = frozenset(
         "minSeverity",
         "window",
         "points",
+        "promptFile",
+        "model",
+        "permissionMode",
+        "allowedTools",
+        "appendSystemPrompt",
+        "disallowedTools",
+        "maxTurns",
+        "maxBudgetUsd",
+        "mcpConfig",
+        "continueFrom",
+        "extraArgs",
+        "mode",
     ]
 )
-_SINGULAR = {"labels": "label"}
+_SINGULAR = {
+    "labels": "label",
+    "allowedTools": "allowedTool",
+    "disallowedTools": "disallowedTool",
+    "extraArgs": "extraArg",
+}
 
 
 def told(text: str) -> str:
@@ -67,7 +94,7 @@ def explained(error: BaseException) -> str:
         return told(text)
     if isinstance(error, OSError) and error.strerror:
         return told(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    return told(str(error).removeprefix("taskId: "))
+    return told(str(error).removeprefix("taskId: ").removeprefix("alertId: "))
 
 
 def option(field: str) -> str:

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.workloads import WORKLOADS
 
 CHUNK_BYTES = 2**20
 """What one step reads: 20 ms, in which nobody else is served."""
-STORE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the output of a run tells.
+
+    Attributes:
+        shown: what people are shown.
+        state: what a reader goes on from.
+        offset: how far it was read.
+        from_offset: where a reader with this state goes on.
+    """
+
+    shown: JSON
+    state: JSON
+    offset: int
+    from_offset: int
 
 
 class RunOutput:
@@ -21,7 +38,7 @@ class RunOutput:
 
     Attributes:
         follower: what understands it; None for tasks whose output means nothing to us.
-        kept_offset: up to where everything that it tells is in the registry: nobody reads that again.
+        stored_offset: up to where everything that it tells is in the registry: nobody reads that again.
     """
 
     def __init__(self, ctx: Context, task: Task, seen: ObservedRun, state: Mapping[str, Any] | None) -> None:
@@ -29,10 +46,9 @@ class RunOutput:
         self._ctx = ctx
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
-        self.kept_offset = self._handed_out = self._offset
+        self._kept, self._kept_offset = task.seen, self._offset
+        self.stored_offset = self._offset
         self._is_pressed = False
-        self._shown: Mapping[str, Any] | None = task.seen
-        self._stored_at = -STORE_EVERY_S
 
     def has_grown(self) -> bool:
         """Whether there is something to read."""
@@ -66,31 +82,25 @@ class RunOutput:
         if self.follower is not None:
             self.follower.finish()
 
-    def has_news(self) -> bool:
-        """Whether something is to be written down when it is time."""
-        return self.follower is not None and (self._is_pressed or self.follower.seen() != self._shown)
-
     def press(self) -> None:
         """Have what is known written down soon, whether it is news or not: the log is to be shortened."""
-        self._is_pressed = self.follower is not None and self.follower.offset > self.kept_offset
+        self._is_pressed = self.follower is not None and self.follower.offset > self.stored_offset
 
-    def stored(self) -> None:
-        """Note that what `news` has given is in the registry."""
-        self.kept_offset = self._handed_out
-        self._is_pressed = False
+    def may_have_news(self) -> bool:
+        """Whether anything was read since something was kept, or is to be kept in any case."""
+        return self._is_pressed or self._offset != self._kept_offset
 
-    def due_in_s(self) -> float:
-        """Give in how many seconds news may be written down."""
-        return max(0.0, self._stored_at + STORE_EVERY_S - self._ctx.mono())
-
-    def news(self, *, force: bool = False) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-        """Give what to show and what to keep, if there is news and it is time to write it down; else None."""
+    def news(self, *, force: bool = False) -> News | None:
+        """Give what is to be written down, if it tells more than what was kept; else None."""
         if self.follower is None:
             return None
         shown = self.follower.seen()
-        now = self._ctx.mono()
-        is_news = self._is_pressed or shown != self._shown
-        if not force and (not is_news or now - self._stored_at < STORE_EVERY_S):
+        if shown == self._kept and not (force or self._is_pressed):
+            self._kept_offset = self._offset
             return None
-        self._shown, self._stored_at, self._handed_out = shown, now, self.follower.offset
-        return shown, self.follower.state()
+        return News(shown, self.follower.state(), self._offset, self.follower.offset)
+
+    def keep(self, news: News) -> None:
+        """Note that this was written down."""
+        self._kept, self._kept_offset = news.shown, news.offset
+        self.stored_offset, self._is_pressed = news.from_offset, False

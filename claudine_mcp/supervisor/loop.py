@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -39,6 +38,7 @@ from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
+from claudine_mcp.supervisor.observation import reap
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.sampling import Sampler
@@ -70,8 +70,8 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
-        self._sampler = Sampler(ctx, self._watchers)
-        self._notifier = Notifier(ctx, self._reap)
+        self._sampler = Sampler(ctx, self._watchers, self._ballast)
+        self._notifier = Notifier(ctx, lambda: reap(ctx))
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
@@ -156,7 +156,7 @@ class Supervisor:
     async def step(self) -> None:
         """Make one pass: beat, reap, wake the watchers that have something to do, carry out commands, admit."""
         self._beat()
-        self._reap()
+        reap(self._ctx)
         for watcher in self._watchers.values():
             if watcher.due():
                 watcher.wake.set()
@@ -192,22 +192,6 @@ class Supervisor:
     def _beat(self) -> None:
         with contextlib.suppress(OSError):
             (self._ctx.state_dir / "beat").touch(mode=0o600)
-
-    def _reap(self) -> None:
-        """Take the status of every dead child: keepers, and what keepers that died have left to us."""
-        mains = {
-            watcher.seen.main.pid for watcher in self._watchers.values() if watcher.seen.main is not None
-        }
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    break
-                keeper = self._ctx.children.pop(pid, None)
-                if keeper is not None:
-                    keeper.returncode = os.waitstatus_to_exitcode(status)
-                elif pid in mains:
-                    self._ctx.statuses[pid] = status
 
     async def _has_work(self) -> bool:
         async with self._ctx.db.read() as tx:

@@ -161,3 +161,18 @@ class ObservedRun:
             with contextlib.suppress(OSError):
                 os.close(self._pidfd)
             self._pidfd = None
+
+
+def reap(ctx: Context) -> None:
+    """Take the status of every dead child: keepers, and what keepers that died have left to us."""
+    mains = {run.main.pid for run in ctx.observed.values() if run.main is not None}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            keeper = ctx.children.pop(pid, None)
+            if keeper is not None:
+                keeper.returncode = os.waitstatus_to_exitcode(status)
+            elif pid in mains:
+                ctx.statuses[pid] = status

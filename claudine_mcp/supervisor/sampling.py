@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
 from claudine_mcp.core.errors import LeaseLost
-from claudine_mcp.core.samples import SystemSample, TreeSample
+from claudine_mcp.core.samples import TreeSample
 from claudine_mcp.core.series import Values
 from claudine_mcp.host.forest import Root
 from claudine_mcp.host.sampling import TreeSampler
 from claudine_mcp.host.system import SystemSampler
+from claudine_mcp.registry.ballast import Ballast, is_full
 from claudine_mcp.registry.tasks import existing_ids
-from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.context import Context, Tick
 from claudine_mcp.supervisor.log_limits import LogLimits
 from claudine_mcp.supervisor.recording import Recorder
 from claudine_mcp.supervisor.watcher import Watcher
@@ -28,12 +29,8 @@ HURRY_S: Final = 0.1
 """Between two looks at a stream that grows fast."""
 AGAIN_AFTER_S: Final = 5.0
 
-Judge = Callable[[Mapping[str, TreeSample], SystemSample], Awaitable[None]]
-"""Is given the samples of one tick, by run id, and that of the machine."""
-
-
-async def judge_nothing(_runs: Mapping[str, TreeSample], _system: SystemSample) -> None:
-    """Nobody judges yet."""
+Judge = Callable[[Tick], Awaitable[None]]
+"""Is called once a tick, after what was seen is in `Context.tick`; not while there is nothing to be seen."""
 
 
 class Sampler:
@@ -42,12 +39,20 @@ class Sampler:
     Args:
         ctx: the supervisor's surroundings.
         watchers: the runs that are followed, by run id.
-        judge: what is done about the samples.
+        ballast: given up when the disk is found full.
+        judges: what is done about what was seen, in this order.
     """
 
-    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher], judge: Judge = judge_nothing) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        watchers: Mapping[str, Watcher],
+        ballast: Ballast,
+        judges: Sequence[Judge] = (),
+    ) -> None:
         self._ctx = ctx
-        self._judge = judge
+        self._ballast = ballast
+        self._judges = judges
         self._logs = LogLimits(ctx, watchers)
         self._system = SystemSampler(ctx.state_dir)
         self._recorder = Recorder(ctx.state_dir, self._interval_s())
@@ -70,26 +75,29 @@ class Sampler:
                     await self._limit_logs()
             except LeaseLost:
                 raise
-            except Exception:
+            except Exception as error:
+                if is_full(error):
+                    self._ballast.release()
                 log.exception("a tick failed")
                 due_at += AGAIN_AFTER_S
             await anyio.sleep(max(0.0, due_at - self._ctx.mono()))
 
     async def tick(self) -> None:
         """Look at everything once."""
-        seen = await self._look(record=True)
+        seen = self._ctx.tick = await self._look(record=True)
         await self._logs.enforce()
         if seen is None:
             return
         if self._ctx.mono() >= self._tidy_at:
             self._tidy_at = self._ctx.mono() + TIDY_EVERY_S
             await self._tidy()
-        await self._judge(*seen)
+        for judge in self._judges:
+            await judge(seen)
 
     async def weigh(self, run_ids: Collection[str]) -> dict[str, TreeSample]:
         """Sample some runs now, with their true memory (PSS): before something is done because of it."""
         seen = await self._look(weigh=run_ids)
-        return {} if seen is None else {run: sample for run, sample in seen[0].items() if run in run_ids}
+        return {} if seen is None else {run: sample for run, sample in seen.runs.items() if run in run_ids}
 
     def recent(self, run_id: str, count: int) -> list[tuple[float, Values]]:
         """Give the newest measurements of a run (`TASK_METRICS`), of ten minutes at most, oldest first."""
@@ -100,9 +108,7 @@ class Sampler:
         self._rest()
         self._recorder.close()
 
-    async def _look(
-        self, *, weigh: Collection[str] = (), record: bool = False
-    ) -> tuple[dict[str, TreeSample], SystemSample] | None:
+    async def _look(self, *, weigh: Collection[str] = (), record: bool = False) -> Tick | None:
         """Look at the runs whose keepers have said where they begin; None: there are none, or nobody wants to know."""
         async with self._looking:
             begun = {run: seen for run, seen in self._ctx.observed.items() if seen.main is not None}
@@ -114,7 +120,7 @@ class Sampler:
             if not roots:
                 return None
 
-            def look() -> tuple[dict[str, TreeSample], SystemSample] | None:
+            def look() -> Tick | None:
                 printed = self._logs.measure(folders)
                 return self._sample(roots, printed, weigh, record=record) if is_wanted else None
 
@@ -122,7 +128,7 @@ class Sampler:
 
     def _sample(
         self, roots: Mapping[str, Root], printed: Mapping[str, int], weigh: Collection[str], *, record: bool
-    ) -> tuple[dict[str, TreeSample], SystemSample]:
+    ) -> Tick:
         if self._trees is None:
             self._trees = TreeSampler()
         at = self._ctx.mono()
@@ -130,7 +136,7 @@ class Sampler:
         system = self._system.sample(at, self._trees.other_claude(at))
         if record:
             self._recorder.take(self._ctx.wall(), runs, system)
-        return runs, system
+        return Tick(runs, system)
 
     async def _limit_logs(self) -> None:
         """Look at the streams alone."""

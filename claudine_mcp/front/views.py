@@ -97,6 +97,19 @@ class PhaseView(View):
     error: str | None = None
 
 
+class SampleView(View):
+    """What a task's whole process tree used when it was last looked at."""
+
+    age_seconds: float
+    processes: int
+    stopped: int | None = Field(default=None, description="of the processes, by a signal")
+    threads: int
+    rss_bytes: int = Field(description="shared pages count more than once")
+    pss_bytes: int | None = Field(default=None, description="its fair share; read every 30 s")
+    cpu_percent: float | None = Field(default=None, description="of one processor")
+    fds: int | None = Field(default=None, description="open descriptors")
+
+
 class TaskView(TaskRow):
     """A task whole."""
 
@@ -114,6 +127,7 @@ class TaskView(TaskRow):
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
+    sample: SampleView | None = Field(default=None, description="while it is active; TaskMetrics has more")
     session_id: str | None = None
     model: str | None = None
     phase: PhaseView | None = None

@@ -68,6 +68,7 @@ _OPTIONS = frozenset(
         "continueFrom",
         "extraArgs",
         "mode",
+        "snooze",
     ]
 )
 _SINGULAR = {

@@ -24,11 +24,13 @@ class News:
         shown: what people are shown.
         state: what a reader goes on from.
         offset: how far it was read.
+        from_offset: where a reader with this state goes on.
     """
 
     shown: JSON
     state: JSON
     offset: int
+    from_offset: int
 
 
 class RunOutput:
@@ -36,6 +38,7 @@ class RunOutput:
 
     Attributes:
         follower: what understands it; None for tasks whose output means nothing to us.
+        stored_offset: up to where everything that it tells is in the registry: nobody reads that again.
     """
 
     def __init__(self, ctx: Context, task: Task, seen: ObservedRun, state: Mapping[str, Any] | None) -> None:
@@ -44,6 +47,8 @@ class RunOutput:
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
         self._kept, self._kept_offset = task.seen, self._offset
+        self.stored_offset = self._offset
+        self._is_pressed = False
 
     def has_grown(self) -> bool:
         """Whether there is something to read."""
@@ -77,20 +82,25 @@ class RunOutput:
         if self.follower is not None:
             self.follower.finish()
 
+    def press(self) -> None:
+        """Have what is known written down soon, whether it is news or not: the log is to be shortened."""
+        self._is_pressed = self.follower is not None and self.follower.offset > self.stored_offset
+
     def may_have_news(self) -> bool:
-        """Whether anything was read since something was kept."""
-        return self._offset != self._kept_offset
+        """Whether anything was read since something was kept, or is to be kept in any case."""
+        return self._is_pressed or self._offset != self._kept_offset
 
     def news(self, *, force: bool = False) -> News | None:
         """Give what is to be written down, if it tells more than what was kept; else None."""
         if self.follower is None:
             return None
         shown = self.follower.seen()
-        if shown == self._kept and not force:
+        if shown == self._kept and not (force or self._is_pressed):
             self._kept_offset = self._offset
             return None
-        return News(shown, self.follower.state(), self._offset)
+        return News(shown, self.follower.state(), self._offset, self.follower.offset)
 
     def keep(self, news: News) -> None:
         """Note that this was written down."""
         self._kept, self._kept_offset = news.shown, news.offset
+        self.stored_offset, self._is_pressed = news.from_offset, False

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
+# How long a machine takes is not what a test may fail for.
+settings.register_profile("timeless", deadline=None)
+settings.load_profile("timeless")
+
 pytest_plugins = ["external", "support", "kept"]
 
 

@@ -16,6 +16,8 @@ THEMES = {
     "calls": "Tool calls",
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
+    "rules": "Judging runs",
+    "detection": "Recognition, by scenarios with known truth",
 }
 BUSY_LOAD = 0.5
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from claudine_mcp.core.models import Severity
+from claudine_mcp.core.wording import TYPES
 from scenario.values import Table, WrongScenario
 
 
@@ -77,7 +78,7 @@ def _scenario(values: dict[str, Any], path: Path) -> Scenario:
         _expected(Table(item, f"{where}.expect[{place}]", table.rng), lasts_s)
         for place, item in enumerate(table.take("expect", []))
     )
-    allowed = frozenset(map(_full_name, table.take("allow", [])))
+    allowed = frozenset(_full_name(name, where) for name in table.take("allow", []))
     scenario = Scenario(
         name, about, path, values, lasts_s, interval_s, int(table.number("seeds", 3)), expected, allowed
     )
@@ -87,13 +88,17 @@ def _scenario(values: dict[str, Any], path: Path) -> Scenario:
     return scenario
 
 
-def _full_name(finding: str) -> str:
-    return finding if ":" in finding else f"task:{finding}"
+def _full_name(finding: str, where: str) -> str:
+    name = finding if ":" in finding else f"task:{finding}"
+    if name not in TYPES:
+        raise WrongScenario(f"{where}: {finding!r} is none of {', '.join(sorted(TYPES))}")
+    return name
 
 
 def _expected(table: Table, lasts_s: float) -> Expected:
     found = table.take("finding", [])
-    findings = tuple(map(_full_name, [found] if isinstance(found, str) else found))
+    names = [found] if isinstance(found, str) else found
+    findings = tuple(_full_name(name, table.where) for name in names)
     if not findings:
         raise WrongScenario(f"{table.where}: finding is missing")
     since_s = table.seconds("from", 0)

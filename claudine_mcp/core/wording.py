@@ -199,6 +199,9 @@ _SAID: Final[Mapping[str, Callable[[_Data], str]]] = {
     API_LIMITED: _api_limited,
 }
 
+TYPES: Final = frozenset(_SAID)
+"""Every type of finding that there is."""
+
 _OVER: Final[Mapping[str, str]] = {
     STALLED: "shows life again",
     DEADLOCKED: "moves again",

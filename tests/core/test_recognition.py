@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ class Herd:
         self.names = [f"t{number}.1" for number in range(count)]
         self.limits = MachineLimits()
 
-    def go(self, seconds: int, activity: Activity | None = None, **changes: object) -> list[Change]:
+    def go(self, seconds: int, activity: Activity | None = None, **changes: Any) -> list[Change]:
         self.one.now |= changes
         told: list[Change] = []
         for _ in range(seconds):
@@ -81,7 +82,7 @@ def test_a_dip_below_the_reserve_is_not_told() -> None:
     ],
 )
 def test_the_machine_is_overloaded_in_other_ways_too(
-    changes: dict[str, float], cause: str, seconds: int
+    changes: dict[str, Any], cause: str, seconds: int
 ) -> None:
     herd = Herd(2)
     herd.go(5, output=9)

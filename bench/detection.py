@@ -115,7 +115,7 @@ def find(told: Sequence[Told], expected: Expected, wanted: set[str], used: Colle
 
 def is_alarm(told: Told) -> bool:
     """Whether someone was disturbed: a note below a warning is kept, and sent to nobody."""
-    return told.change.step is not Step.CLEARED and told.severity.rank >= Severity.WARNING.rank
+    return told.change.step is not Step.CLEARED and told.change.finding.severity.rank >= Severity.WARNING.rank
 
 
 def is_it(told: Told, expected: Expected) -> bool:
@@ -123,7 +123,7 @@ def is_it(told: Told, expected: Expected) -> bool:
     change = told.change
     return (
         change.step is not Step.CLEARED
-        and told.severity.rank >= expected.least.rank
+        and change.finding.severity.rank >= expected.least.rank
         and expected.since_s <= told.at_s <= expected.by_s
         and expected.run in {"", change.subject}
         and expected.why in {"", change.finding.data.get("why"), change.finding.data.get("cause")}
@@ -253,7 +253,7 @@ def show(scenarios: Sequence[Scenario]) -> int:
         for item in Play(scenario, 0).told():
             change = item.change
             print(
-                f"  {human_duration(item.at_s):>10}  {change.step:<8} {item.severity:<8} "
+                f"  {human_duration(item.at_s):>10}  {change.step:<8} {change.finding.severity:<8} "
                 f"{change.finding.type} {change.subject} {change.finding.data}"
             )
     return 0

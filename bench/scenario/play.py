@@ -11,9 +11,8 @@ from typing import Any
 
 from claudine_mcp.core.config import KEYS, Layer, Settings, resolve
 from claudine_mcp.core.errors import ConfigError
-from claudine_mcp.core.findings import Change, at_level
-from claudine_mcp.core.models import Severity
-from claudine_mcp.core.recognition import Recognition, Seen
+from claudine_mcp.core.findings import Change
+from claudine_mcp.core.recognition import Recognition, Seen, Wants
 from claudine_mcp.core.rules import MachineLimits, RunLimits
 from claudine_mcp.core.samples import Pressure, SystemSample, TreeSample
 from scenario.model import Scenario
@@ -54,11 +53,10 @@ SYSTEM: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A change of a condition, at a time of the scenario, and how severe it is at the scenario's level."""
+    """A change of a condition, at a time of the scenario."""
 
     at_s: float
     change: Change
-    severity: Severity
 
 
 def _periods(values: Any, where: str) -> list[tuple[float, float]]:
@@ -131,14 +129,14 @@ class PlayedRun:
         """By how much it has filled the disk."""
         return self._written if self._fills_disk else 0.0
 
-    def live(self, t: float, dt: float, mono: float, *, wants_pss: bool) -> Seen:
+    def live(self, t: float, dt: float, mono: float, wants: Wants) -> Seen:
         """Live for a tick, and be seen at its end.
 
         Args:
             t: the scenario's time.
             dt: since the last tick.
             mono: the machine's clock.
-            wants_pss: whether PSS is to be read out of turn.
+            wants: what is to be read out of turn.
         """
         suspended = _within(self._suspended, t)
         lived = 0.0 if suspended else dt
@@ -152,7 +150,7 @@ class PlayedRun:
         processes = max(1, round(now["processes"]))
         self.memory_bytes = round(now["memory"])
         rss = round(self.memory_bytes * (1 + now["shared"] * (processes - 1)))
-        if mono - self._pss_at >= PSS_EVERY_S or wants_pss:
+        if mono - self._pss_at >= PSS_EVERY_S or wants.pss:
             self._pss_at, self._pss_bytes = mono, self.memory_bytes
         if mono - self._io_at >= IO_EVERY_S:
             self._io_at = mono
@@ -177,10 +175,13 @@ class PlayedRun:
             output_bytes=int(self._output),
             pss_bytes=self._pss_bytes if self._has_pss else None,
             pss_at=self._pss_at if self._has_pss else None,
-            wait_channels=next((names for periods, names in self._waits if _within(periods, t)), None),
+            wait_channels=self._waits_at(t) if wants.wait_channels else None,
             **self._io,
         )
         return Seen(sample, self.limits, self._timeline.at(self._u, lived, EPOCH + t), suspended)
+
+    def _waits_at(self, t: float) -> frozenset[str] | None:
+        return next((names for periods, names in self._waits if _within(periods, t)), None)
 
 
 class Play:
@@ -203,7 +204,6 @@ class Play:
         self._paused, self._slept = (_periods(values.get(key), where) for key in ("paused", "slept"))
         settings = values.get("settings", {})
         resolved = settings_of({"sampleInterval": round(1000 * scenario.interval_s), **settings}, where)
-        self._level = resolved.monitoring.level
         self._limits = MachineLimits.of(resolved, self._total)
         runs = values.get("run", {})
         self._runs: list[PlayedRun] = []
@@ -218,7 +218,6 @@ class Play:
     def told(self) -> Iterator[Told]:
         """Play it to its end; give what is told."""
         scenario, recognition = self._scenario, Recognition()
-        limits = max((run.limits.max_memory_bytes for run in self._runs), default=0)
         mono, t, dt = BOOTED, 0.0, 0.0
         active: set[str] = set()
         while t < scenario.lasts_s:
@@ -235,15 +234,14 @@ class Play:
             active = set(alive)
             seen: dict[str, Seen] = {}
             for name, run in alive.items():
-                history = recognition.histories.get(name)
-                wants_pss = history is not None and history.wants_pss(limits)
-                seen[name] = run.live(t, dt, mono, wants_pss=wants_pss)
+                wants = recognition.wants(name, run.limits)
+                seen[name] = run.live(t, dt, mono, wants)
             changes = recognition.tick(seen, self._machine(t, dt, mono, alive), self._limits, EPOCH + t)
             yield from self._tell(t, changes)
             dt = 0.0
 
     def _tell(self, t: float, changes: list[Change]) -> list[Told]:
-        return [Told(t, change, at_level(change.finding.severity, self._level)) for change in changes]
+        return [Told(t, change) for change in changes]
 
     def _machine(self, t: float, dt: float, mono: float, alive: dict[str, PlayedRun]) -> SystemSample:
         now = {key: item(t, dt) for key, item in self._system.items()}

@@ -1,4 +1,4 @@
-"""Findings as events: payload, severity at a level, and what one may do about them."""
+"""Findings as events: payload, and what one may do about them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from claudine_mcp.core.fields import Level
-from claudine_mcp.core.findings import Change, Finding, Step, at_level
+from claudine_mcp.core.findings import Change, Finding, Step
 from claudine_mcp.core.models import JSON, Event, Severity
 from claudine_mcp.core.rules.course import OVERDUE, REPEATING, STUCK_PHASE
 from claudine_mcp.core.rules.memory import CRITICAL_MEMORY, HIGH_MEMORY, MEMORY_LEAK
@@ -41,7 +40,6 @@ def event(
     subject: Subject,
     at: float,
     *,
-    level: Level = Level.ACTIVE,
     offered: Collection[str] | None = None,
     name_of: Callable[[str], str] = str,
 ) -> Event:
@@ -51,7 +49,6 @@ def event(
         change: what happened to a condition.
         subject: whom it is about.
         at: seconds since the epoch.
-        level: in force for the subject.
         offered: the actions that work at present; None for all that are known.
         name_of: gives what a person calls a run, by its id.
     """
@@ -59,9 +56,12 @@ def event(
     data: JSON = {"taskId": subject.task_id} if subject.task_id else {}
     if change.step is Step.CLEARED:
         data |= {"of": finding.type, "heldSeconds": round(change.held_s)}
+        if not subject.task_id and change.seq is not None:
+            # The machine may be overloaded in several ways at once, each an alert of the same type.
+            data["alertId"] = change.seq
         return Event(
             TASK_RECOVERED if subject.task_id else SYSTEM_RECOVERED,
-            at_level(Severity.INFO, level),
+            Severity.INFO,
             subject.begin(say_cleared(change)),
             at,
             subject.task_id or None,
@@ -76,7 +76,7 @@ def event(
         told["worse"] = True
     return Event(
         finding.type,
-        at_level(finding.severity, level),
+        finding.severity,
         subject.begin(say(finding, name_of)),
         at,
         subject.task_id or None,

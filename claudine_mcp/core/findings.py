@@ -39,6 +39,10 @@ Verdict = Finding | Undecided | None
 """It holds, it cannot be told, it does not hold."""
 
 
+UNSURE_S: Final = 10.0
+"""For how long a rule may be undecided, at least, before what it said until then counts no more."""
+
+
 class Step(StrEnum):
     """What happens to a condition. Raised and cleared alternate; between them it may get worse."""
 
@@ -54,12 +58,16 @@ class Change(NamedTuple):
         finding: what holds; for a condition that cleared, what held last.
         held_s: how long it has held, on the machine's monotonic clock; 0 when it is raised.
         subject: the run, "" for the machine.
+        rule: whose condition it is.
+        seq: of the event that raised the condition, as `Conditions.told` was given it; None: it was not.
     """
 
     step: Step
     finding: Finding
     held_s: float
     subject: str = ""
+    rule: str = ""
+    seq: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +80,8 @@ class Condition:
         raised_at: when it was raised, on the machine's monotonic clock; None while it is not.
         worst: the highest severity that was told.
         gone_s: since when the rule has been saying that it holds no more, on the subject's clock.
+        said_s: when the rule last said that it holds, on the subject's clock.
+        seq: of the event that raised it.
     """
 
     finding: Finding
@@ -79,6 +89,8 @@ class Condition:
     raised_at: float | None = None
     worst: Severity = Severity.DEBUG
     gone_s: float | None = None
+    said_s: float = 0.0
+    seq: int | None = None
 
 
 class Conditions:
@@ -92,17 +104,24 @@ class Conditions:
 
     def __init__(self, stored: Mapping[str, Any] | None = None) -> None:
         self.by_rule: dict[str, Condition] = {}
-        for name, (kind, severity, data, since_s, raised_at, worst, gone_s) in (stored or {}).items():
+        for name, (kind, severity, data, since_s, raised_at, worst, gone_s, said_s, seq) in (
+            stored or {}
+        ).items():
             finding = Finding(kind, Severity(severity), data)
-            self.by_rule[name] = Condition(finding, since_s, raised_at, Severity(worst), gone_s)
+            self.by_rule[name] = Condition(finding, since_s, raised_at, Severity(worst), gone_s, said_s, seq)
 
     def restart_clock(self) -> None:
         """Say that the subject's clock begins anew: what was raised is raised, what was not must hold once more."""
         self.by_rule = {
-            name: replace(condition, since_s=0.0, gone_s=None)
+            name: replace(condition, since_s=0.0, gone_s=None, said_s=0.0)
             for name, condition in self.by_rule.items()
             if condition.raised_at is not None
         }
+
+    def told(self, name: str, seq: int) -> None:
+        """Note the event that raised a condition; before `to_json`, in the transaction that stores the event."""
+        if (condition := self.by_rule.get(name)) is not None and condition.seq is None:
+            condition.seq = seq
 
     def is_open(self, name: str) -> bool:
         """Whether the condition of a rule is raised."""
@@ -141,7 +160,11 @@ class Conditions:
         if isinstance(verdict, Finding):
             if condition is None:
                 condition = self.by_rule[name] = Condition(verdict, clock_s)
-            return _hold(condition, verdict, clock_s - condition.since_s >= raise_after_s, at)
+            elif condition.raised_at is None and clock_s - condition.said_s > max(raise_after_s, UNSURE_S):
+                # What is said now and then, with doubt between, does not hold.
+                condition.since_s = clock_s
+            condition.said_s = clock_s
+            return _hold(name, condition, verdict, clock_s - condition.since_s >= raise_after_s, at)
         if condition is None:
             return None
         if verdict is UNDECIDED:
@@ -165,27 +188,35 @@ class Conditions:
 
     def _clear(self, name: str, condition: Condition, at: float) -> Change:
         del self.by_rule[name]
-        return Change(Step.CLEARED, condition.finding, _held_s(condition, at))
+        return Change(Step.CLEARED, condition.finding, _held_s(condition, at), rule=name, seq=condition.seq)
 
     def to_json(self) -> JSON:
         """All of them, to be stored together with the events that tell of them."""
         return {
-            name: [*item.finding, item.since_s, item.raised_at, item.worst, item.gone_s]
+            name: [
+                *item.finding,
+                item.since_s,
+                item.raised_at,
+                item.worst,
+                item.gone_s,
+                item.said_s,
+                item.seq,
+            ]
             for name, item in self.by_rule.items()
         }
 
 
-def _hold(condition: Condition, finding: Finding, is_told: bool, at: float) -> Change | None:
+def _hold(name: str, condition: Condition, finding: Finding, is_told: bool, at: float) -> Change | None:
     condition.finding = finding
     condition.gone_s = None
     if condition.raised_at is None:
         if not is_told:
             return None
         condition.raised_at, condition.worst = at, finding.severity
-        return Change(Step.RAISED, finding, 0.0)
+        return Change(Step.RAISED, finding, 0.0, rule=name)
     if finding.severity.rank > condition.worst.rank:
         condition.worst = finding.severity
-        return Change(Step.WORSENED, finding, _held_s(condition, at))
+        return Change(Step.WORSENED, finding, _held_s(condition, at), rule=name, seq=condition.seq)
     return None
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from claudine_mcp.core.activity import SILENT, Activity
-from claudine_mcp.core.findings import UNDECIDED, Change, Conditions, Verdict
+from claudine_mcp.core.fields import Level
+from claudine_mcp.core.findings import UNDECIDED, Change, Conditions, Finding, Step, Verdict, at_level
 from claudine_mcp.core.history.machine import MachineHistory
 from claudine_mcp.core.history.marks import MARK_S
 from claudine_mcp.core.history.run import History
@@ -18,6 +19,8 @@ from claudine_mcp.core.samples import SystemSample, TreeSample
 
 MACHINE: Final = ""
 """The subject of what is not about one run."""
+WCHAN_STILL_S: Final = 20.0
+"""How long nothing may have moved in a run before one looks at what its threads wait for."""
 
 
 class Seen(NamedTuple):
@@ -32,6 +35,16 @@ class Seen(NamedTuple):
     limits: RunLimits
     activity: Activity = SILENT
     suspended: bool = False
+
+
+class Wants(NamedTuple):
+    """What should be read of a run at the next tick: `pss_bytes`, `wait_channels`."""
+
+    pss: bool
+    wait_channels: bool
+
+
+NOTHING: Final = Wants(pss=False, wait_channels=False)
 
 
 class Recognition:
@@ -114,7 +127,7 @@ class Recognition:
         changes: list[Change] = []
         conditions, machine = self.conditions[MACHINE], self.around.machine
         for name, judge, raise_after_s, clear_after_s in MACHINE_RULES:
-            verdict = judge(limits, self.around, histories)
+            verdict = _at_level(judge(limits, self.around, histories), limits.level)
             change = conditions.take(
                 name,
                 verdict,
@@ -141,7 +154,7 @@ class Recognition:
                 verdict = UNDECIDED
             change = conditions.take(
                 name,
-                verdict,
+                _at_level(verdict, limits.level),
                 clock_s=history.clock_s,
                 at=history.at,
                 raise_after_s=raise_after_s,
@@ -150,10 +163,24 @@ class Recognition:
             if change is not None:
                 changes.append(change._replace(subject=run_id))
 
+    def told(self, change: Change, seq: int) -> None:
+        """Note that the event of a change has this number; in the transaction that stores it, before `to_json`."""
+        if change.step is Step.RAISED:
+            self.conditions[change.subject].told(change.rule, seq)
+
+    def wants(self, run_id: str, limits: RunLimits) -> Wants:
+        """Give what is too dear to be read at each tick, and should be read of a run at the next."""
+        history = self.histories.get(run_id)
+        if history is None:
+            return NOTHING
+        # Where only a new reading of PSS can tell on which side of a limit the run is.
+        pss = history.wants_pss(limits.max_memory_bytes)
+        return Wants(pss, history.still_s >= WCHAN_STILL_S and not history.suspended)
+
     def to_json(self, run_id: str) -> JSON:
         """What `begin` needs of a run after a restart: its history, some kB, and its conditions.
 
-        The conditions belong into the transaction that stores the events of a change.
+        It belongs into the transaction that stores the events of a change; and is worth storing now and then.
         """
         return {
             "history": self.histories[run_id].to_json(),
@@ -163,3 +190,10 @@ class Recognition:
     def machine_to_json(self) -> JSON:
         """The same for the machine."""
         return self.conditions[MACHINE].to_json()
+
+
+def _at_level(verdict: Verdict, level: Level) -> Verdict:
+    """Make a finding no more severe than the level allows; when the level is raised, it gets worse."""
+    if isinstance(verdict, Finding) and level is Level.PASSIVE:
+        return verdict._replace(severity=at_level(verdict.severity, level))
+    return verdict

@@ -87,6 +87,27 @@ def test_a_finding_must_hold_for_its_time_before_it_is_told() -> None:
     assert [change and change.step for change in told] == [None, None, Step.RAISED, None]
 
 
+def test_what_is_said_now_and_then_with_doubt_between_does_not_hold() -> None:
+    assert fold([WARNING, *[UNDECIDED] * 30] * 5, raise_after_s=15) == [None] * 155
+
+
+def test_a_moment_of_doubt_does_not_begin_it_anew() -> None:
+    told = fold([WARNING, UNDECIDED, UNDECIDED] * 6, raise_after_s=15)
+    assert [place for place, change in enumerate(told) if change is not None] == [15]
+
+
+def test_what_cleared_names_the_event_that_raised_it_across_a_restart() -> None:
+    conditions = Conditions()
+    conditions.take("one", NOTE, clock_s=0, at=0)
+    conditions.told("one", 41)
+    conditions = Conditions(json.loads(json.dumps(conditions.to_json())))
+    conditions.take("one", WARNING, clock_s=1, at=1)
+    conditions.told("one", 42)
+    cleared = conditions.take("one", None, clock_s=2, at=2)
+    assert cleared is not None
+    assert cleared.seq == 41
+
+
 def test_a_finding_that_goes_before_its_time_is_never_told() -> None:
     assert fold([WARNING, WARNING, None] * 5, raise_after_s=2) == [None] * 15
 
@@ -104,7 +125,7 @@ def test_a_condition_must_be_gone_without_a_break_until_that_is_told() -> None:
 
 def test_what_cleared_says_for_how_long_it_held() -> None:
     *_, change = fold([WARNING] * 10 + [None])
-    assert change == Change(Step.CLEARED, WARNING, 10.0)
+    assert change == Change(Step.CLEARED, WARNING, 10.0, rule="rule")
 
 
 def test_what_gets_worse_is_told_once_for_each_degree() -> None:

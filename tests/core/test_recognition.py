@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from watched import GB, MB, Watched, claude, cleared, raised
 
 from claudine_mcp.core.activity import Activity
+from claudine_mcp.core.fields import Level
 from claudine_mcp.core.findings import Change, Step
+from claudine_mcp.core.models import Severity
 from claudine_mcp.core.recognition import MACHINE, Recognition, Seen
 from claudine_mcp.core.rules import RULES, MachineLimits, RunLimits
 from claudine_mcp.core.rules.machine import API_LIMITED, CONCURRENCY, OVERLOAD
@@ -159,6 +161,42 @@ def test_the_machines_conditions_outlive_a_supervisor_whose_clock_begins_anew() 
     assert [change.step for change in run.told] == [Step.RAISED]
     run.go(60, disk_free=100 * GB)
     assert [change.step for change in run.told] == [Step.RAISED, Step.CLEARED]
+
+
+def test_a_level_that_is_raised_tells_what_was_only_noted() -> None:
+    run = Watched(RunLimits(level=Level.PASSIVE))
+    assert [change.finding.severity for change in run.go(400)] == [Severity.INFO]
+    run.limits = RunLimits()
+    assert [(change.step, change.finding.severity) for change in run.go(60)] == [
+        (Step.WORSENED, Severity.WARNING)
+    ]
+    run.limits = RunLimits(level=Level.PASSIVE)
+    assert run.go(60) == []
+    assert [change.step for change in run.go(5, output=9)] == [Step.CLEARED]
+
+
+def test_one_cause_of_overload_clears_its_own_alert_alone() -> None:
+    run = Watched()
+    run.go(60, output=9)
+    raised_as: dict[str, int] = {}
+    for seq, change in enumerate(run.go(200, disk_free=1 * MB, load=99.0), start=50):
+        run.recognition.told(change, seq)
+        raised_as[change.finding.data["cause"]] = seq
+    assert sorted(raised_as) == ["cpu", "disk"]
+    assert [change.seq for change in run.go(60, disk_free=100 * GB)] == [raised_as["disk"]]
+
+
+def test_what_is_dear_is_asked_for_only_when_it_matters() -> None:
+    run = Watched()
+    run.go(60, output=9, processes=3, memory=1 * GB)
+    assert run.recognition.wants(run.name, run.limits) == (False, False)
+    run.go(30, output=0, cpu=0, switches=0, memory=1 * GB, rss=None, pss=None)
+    assert run.recognition.wants(run.name, run.limits).wait_channels
+    # What is shared may make RSS too large, and PSS was read before it grew.
+    run.go(2 + 30 - run.mono % 30, output=9, pss=1 * GB)
+    run.go(10, memory=4 * GB)
+    assert run.recognition.wants(run.name, run.limits) == (True, False)
+    assert run.recognition.wants("unknown", run.limits) == (False, False)
 
 
 def test_a_clock_set_back_by_an_hour_changes_nothing() -> None:

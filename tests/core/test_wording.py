@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from claudine_mcp.core.announcing import Subject, event
-from claudine_mcp.core.fields import Level
 from claudine_mcp.core.findings import Change, Finding, Step
 from claudine_mcp.core.models import Severity
 from claudine_mcp.core.wording import say, say_cleared
@@ -256,10 +255,6 @@ def test_a_question_is_answered_and_a_stopped_tree_resumed() -> None:
     assert actions("stopped")[0] == "resume"
 
 
-def test_a_passive_level_makes_a_note_of_it() -> None:
-    assert event(Change(Step.RAISED, HIGH, 0.0), TASK, 0.0, level=Level.PASSIVE).severity is Severity.INFO
-
-
 def test_what_cleared_names_what_it_was_and_suggests_nothing() -> None:
     told = event(Change(Step.CLEARED, HIGH, 90.4), TASK, 0.0)
     assert told.type == "task:recovered"
@@ -277,5 +272,6 @@ def test_the_machine_speaks_for_itself_and_names_tasks_as_people_do() -> None:
     told = event(change, Subject(), 0.0, name_of={"t1.1": "build (t1)", "t2.1": "docs (t2)"}.__getitem__)
     assert told.message == "the API does not serve 2 tasks: build (t1), docs (t2)"
     assert told.task_id is None
-    cleared = event(Change(Step.CLEARED, change.finding, 60.0), Subject(), 0.0)
+    cleared = event(Change(Step.CLEARED, change.finding, 60.0, seq=7), Subject(), 0.0)
     assert cleared.type == "system:recovered"
+    assert cleared.data == {"of": "api:limited", "heldSeconds": 60, "alertId": 7}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from claudine_mcp.core.config import Settings
+from claudine_mcp.core.fields import Level
 from claudine_mcp.core.history.run import STEP_S
 
 MISSED: Final = 3
@@ -25,6 +26,7 @@ class RunLimits:
         max_disk_rate: bytes a second that it may write for minutes on end.
         timeout_s: unsuspended time that it may take; None for any.
         still_s: how long nothing at all may move.
+        level: how severe what is found may be.
     """
 
     stall_s: float = 300.0
@@ -34,6 +36,7 @@ class RunLimits:
     max_disk_rate: int = 10**8
     timeout_s: float | None = None
     still_s: float = 60.0
+    level: Level = Level.ACTIVE
 
     @classmethod
     def of(
@@ -55,6 +58,7 @@ class RunLimits:
             max_fds=values["limits.maxFileDescriptors"],
             max_disk_rate=values["limits.maxDiskRate"],
             timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+            level=values["monitoring.level"],
         )
 
 
@@ -66,15 +70,22 @@ class MachineLimits:
         reserve_bytes: available memory below which it is short.
         soft_max_concurrent: running tasks above which a warning is given.
         step_s: the time between two samples above which nobody looked.
+        level: how severe what is found may be.
     """
 
     reserve_bytes: int = 10**9
     soft_max_concurrent: int = 10
     step_s: float = STEP_S
+    level: Level = Level.ACTIVE
 
     @classmethod
     def of(cls, settings: Settings, total_bytes: int) -> MachineLimits:
         """Give those of a machine with so much memory."""
         limits = settings.limits
         step_s = max(STEP_S, MISSED * settings.monitoring.sample_interval / 1000)
-        return cls(limits.reserve_bytes(total_bytes), limits.soft_max_concurrent, step_s)
+        return cls(
+            limits.reserve_bytes(total_bytes),
+            limits.soft_max_concurrent,
+            step_s,
+            settings.monitoring.level,
+        )

@@ -20,6 +20,8 @@ THEMES = {
     "stream": "Reading what a delegated run prints",
     "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",
+    "rules": "Judging runs",
+    "detection": "Recognition, by scenarios with known truth",
 }
 BUSY_LOAD = 0.5
 

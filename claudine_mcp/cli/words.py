@@ -71,6 +71,7 @@ _OPTIONS = frozenset(
         "continueFrom",
         "extraArgs",
         "mode",
+        "snooze",
     ]
 )
 _SINGULAR = {

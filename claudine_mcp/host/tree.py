@@ -141,7 +141,10 @@ class Tree:
             output_bytes=output_bytes,
             pss_bytes=self._pss[0],
             pss_at=self._pss[1],
-            **self._slow,
+            fds=self._slow.get("fds"),
+            most_fds=self._slow.get("most_fds"),
+            read_bytes=self._slow.get("read_bytes"),
+            written_bytes=self._slow.get("written_bytes"),
         )
 
     def with_weight(self, sample: TreeSample) -> TreeSample:

@@ -37,9 +37,9 @@ async def task_view(front: Front, wanted: str) -> TaskView:
 
     def look() -> TaskView:
         view = view_of(task, runs, front.state_dir, queue=queue, question=question, unread_messages=unread)
-        if task.run and task.state in ACTIVE:
-            view.sample = newest_sample(front.state_dir, task)
-        return view
+        if not (task.run and task.state in ACTIVE):
+            return view
+        return view.model_copy(update={"sample": newest_sample(front.state_dir, task)})
 
     return await anyio.to_thread.run_sync(look)
 

@@ -97,6 +97,16 @@ def test_what_is_left_is_written_when_the_recorder_is_closed(recorder: Recorder,
     assert len(read_series(tmp_path, MACHINE, T0, T0 + 60)) == 1
 
 
+def test_when_nothing_runs_any_more_that_is_written_at_once(recorder: Recorder, tmp_path: Path) -> None:
+    seconds(recorder, 0, 4)
+    recorder.rest(T0 + 4)
+    (row,) = read_series(tmp_path, RUN, T0, T0 + 60)
+    assert row.stats[RSS] == (1.5, 0.0, 3.0, 4)
+    seconds(recorder, 5, 12, run="task2.1")
+    (row,) = read_series(tmp_path, MACHINE, T0, T0 + 9)
+    assert row.stats[0] == (600.0, 600.0, 600.0, 9), "the machine's ten seconds are whole"
+
+
 def test_the_last_sample_tells_ages_not_times_of_a_clock_that_others_do_not_have(
     recorder: Recorder, tmp_path: Path
 ) -> None:

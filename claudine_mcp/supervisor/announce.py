@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
@@ -161,4 +162,18 @@ def active(run_id: str, more: Mapping[str, int], at: float) -> Event:
         task_id=task_id,
         run_id=run_id,
         data={"taskId": task_id, "stream": stream, "data": {"bytes": total}},
+    )
+
+
+def configured(task_id: str | None, values: Mapping[str, Any], at: float) -> Event:
+    """What is watched for was changed, for one task or for all; a value of None was taken back."""
+    whose = "all tasks" if task_id is None else f"task {task_id}"
+    said = ", ".join(f"{key} {'reset' if value is None else value}" for key, value in sorted(values.items()))
+    return Event(
+        "monitoring:configured",
+        Severity.NOTICE,
+        f"monitoring of {whose} was configured: {said or 'nothing had been changed'}",
+        at,
+        task_id=task_id,
+        data={"values": dict(values)},
     )

@@ -10,24 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from claudine_mcp.core.admission import describe_hold
 from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
-from claudine_mcp.core.states import State
+from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import format_time
-
-
-class View(BaseModel):
-    """What all views share: camelCase, and nothing where there is nothing to say."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
+from claudine_mcp.front.progress_views import EtaView, ProgressView, progress_view
+from claudine_mcp.front.view import View
 
 
 class QueueView(View):
@@ -71,6 +62,7 @@ class TaskRow(View):
     supervised: bool | None = Field(
         default=None, description="false: its keeper is gone; it is watched from outside"
     )
+    progress: ProgressView | None = None
 
 
 class PhaseView(View):
@@ -107,6 +99,7 @@ class TaskView(TaskRow):
     on_timeout: str | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    eta: EtaView | None = Field(default=None, description="while it runs")
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
@@ -171,7 +164,8 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
 
 def row_of(task: Task) -> TaskRow:
     """Show a task in a list."""
-    return TaskRow(**_row_fields(task, time.time()))
+    progress = progress_view(task, is_brief=True) if task.state in ACTIVE else None
+    return TaskRow(**_row_fields(task, time.time()), progress=progress)
 
 
 def view_of(
@@ -181,6 +175,7 @@ def view_of(
     *,
     queue: QueueView | None = None,
     question: QuestionView | None = None,
+    eta: EtaView | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -197,7 +192,7 @@ def view_of(
             last_output.append(found.st_mtime)
     active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
     timeout: int | None = task.spec.get("timeout")
-    seen: dict[str, Any] = dict(task.seen or {})
+    seen: dict[str, Any] = {key: value for key, value in (task.seen or {}).items() if key != "progress"}
     if not active:
         seen.pop("phase", None)
     return TaskView(
@@ -206,6 +201,8 @@ def view_of(
         **seen,
         session_id=task.session_id,
         question=question,
+        progress=progress_view(task),
+        eta=eta,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,

@@ -9,8 +9,11 @@ import anyio.to_thread
 
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import CommandKind, Run, Task
+from claudine_mcp.core.states import State
 from claudine_mcp.registry.commands import open_commands
+from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import run_seen, store_seen
+from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.output import RunOutput
@@ -49,7 +52,8 @@ class Following:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""
         if self.to_launch or (self._next_look is not None and self.ctx.mono() >= self._next_look):
             return True
-        if self._output is not None and self._output.has_grown():
+        output = self._output
+        if output is not None and (output.has_grown() or (not self._stepping.locked() and output.look())):
             return True
         return self.seen.has_changed() or not (self.over or self.seen.keeper_alive())
 
@@ -94,22 +98,27 @@ class Following:
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; keep what it tells; end the input of a run that has nothing more to do."""
         output = await self.output(task)
-        if output.follower is None:
-            return
+        output.is_suspended = task.state is State.SUSPENDED
         if output.read():
             self.look_in(0.0)
-        await self._store_news(output)
-        if output.follower.wants_end_of_input():
+        output.observe()
+        await self._store_news(task, output)
+        if output.follower is not None and output.follower.wants_end_of_input():
             async with self.ctx.db.read() as tx:
                 pending = await open_commands(tx)
             if not any(item.task_id == task.id and item.kind is CommandKind.SEND for item in pending):
                 self.seen.end_input()
 
-    async def _store_news(self, output: RunOutput) -> None:
-        news = output.news()
+    async def _store_news(self, task: Task, output: RunOutput) -> None:
+        told = output.announcement()
+        if told is not None:
+            output.track.announced(told, self.ctx.mono())
+        news = output.news(force=told is not None)
         if news is not None:
             async with self.ctx.db.write() as tx:
                 await store_seen(tx, self.run, *news)
+                if told is not None:
+                    await add_event(tx, announce.progress(task, self.run, told, self.ctx.wall()))
         elif output.has_news():
             self.look_in(output.due_in_s())
 

@@ -67,7 +67,8 @@ class ClaudeWorkload:
         """See `Workload`."""
         from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
 
-        return ClaudeFollower(state, float((task.seen or {}).get("totalCostUsd") or 0.0), run)
+        prior_cost_usd = float((task.seen or {}).get("totalCostUsd") or 0.0)
+        return ClaudeFollower(state, prior_cost_usd, run, max_turns=task.spec.get("maxTurns"))
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
         """See `Workload`."""

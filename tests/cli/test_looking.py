@@ -48,7 +48,7 @@ def test_a_table_tells_how_each_task_ended_and_spells_out_control_characters(cli
 
     header, line = cli.out("list").splitlines()
 
-    assert header.split() == ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "WHY"]
+    assert header.split() == ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "NOTE"]
     assert line.startswith(f"{task_id}  failed")
     assert line.endswith("exit code 3")
     assert "\x1b" not in line

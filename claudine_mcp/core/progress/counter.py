@@ -18,6 +18,8 @@ FALLS: Final = 2
 RESTART_SHARE: Final = 0.25
 """Who falls by so much of the whole has begun anew. Parallel jobs whose lines swap fall by less."""
 RESTART_SHARE_WHEN_COMPLETE: Final = 0.05
+SWAP_SHARE, SWAP_ITEMS = 0.05, 2
+"""A count that falls by no more than that is no measurement."""
 _SAME_PHASE: Final = 3  # lines in a row with other words, until that is another phase
 
 
@@ -131,7 +133,7 @@ class Counter:
             self.advanced = order
             self.phase = reading.phase or self.phase
         else:
-            self.falls += 1
+            self.falls += not self._may_have_swapped(reading)
             return
         self.total, self.is_percent, self.is_steps = reading.total, reading.is_percent, reading.is_steps
 
@@ -140,6 +142,12 @@ class Counter:
             return True
         fall = (self.value - reading.value) / self.total
         return fall >= (RESTART_SHARE_WHEN_COMPLETE if self.value >= self.total else RESTART_SHARE)
+
+    def _may_have_swapped(self, reading: Reading) -> bool:
+        """Whether a count has only fallen because jobs side by side do not end in their order."""
+        return not reading.is_percent and self.value - reading.value <= max(
+            SWAP_SHARE * self.total, SWAP_ITEMS
+        )
 
     def _read_phase(self, phase: str | None) -> None:
         """Take the phase of a line; jobs side by side alternate, so that others are one only when they stay."""

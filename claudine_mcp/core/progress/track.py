@@ -18,6 +18,7 @@ ANNOUNCE_EVERY_S: Final = 10.0
 ANNOUNCE_STEP: Final = 10
 """Per cent from one announcement to the next, within a phase."""
 MAX_PHASES: Final = 20
+_UNSTEADY: Final = frozenset((TURNS, ACTIVITY))
 
 _SHOWN_EVERY_S: Final = 30.0  # what has changed by less than a per cent
 _SHIFT: Final = 0.1  # of the time that is left: what an estimate may move without being shown anew
@@ -33,7 +34,8 @@ class ProgressTrack:
     Attributes:
         progress: the last that was observed; None while nothing is known.
         moved_at: when it last changed, or another phase began; None while nothing is known.
-        phase_since: when the present phase was first seen, None without one.
+        phase_since: when the present phase was first seen, None without one. What a Claude Code does just now, while
+            it keeps no list, is no phase.
         earlier_phases_s: how long each of the last phases before it took, suspensions not counted; oldest first.
     """
 
@@ -85,8 +87,8 @@ class ProgressTrack:
             return
         before = self.progress
         self.progress = progress
-        if before is None or progress.phase != before.phase:
-            self._begin_phase(before, at)
+        if before is None or _phase(progress) != _phase(before):
+            self._begin_phase(before, progress, at)
         if before is None or (progress.amount, progress.phase) != (before.amount, before.phase):
             self.moved_at, self._moved_s = at, self._active_s
         amount = progress.amount
@@ -99,12 +101,12 @@ class ProgressTrack:
             self._pace = Pace()
         self._pace.advance(amount[0], self._active_s)
 
-    def _begin_phase(self, before: Progress | None, at: float) -> None:
-        if before is not None and before.phase is not None:
+    def _begin_phase(self, before: Progress | None, progress: Progress, at: float) -> None:
+        if before is not None and _phase(before) is not None:
             self.earlier_phases_s = [*self.earlier_phases_s, self._active_s - self._phase_began_s][
                 -MAX_PHASES:
             ]
-        self.phase_since = at if self.progress is not None and self.progress.phase is not None else None
+        self.phase_since = None if _phase(progress) is None else at
         self._phase_began_s = self._active_s
 
     def _active(self, at: float) -> float:
@@ -148,7 +150,7 @@ class ProgressTrack:
     def announcement(self, at: float) -> Progress | None:
         """Give what is worth an event now; None if nothing is. `announced` says that it was written."""
         progress = self.progress
-        if progress is None or progress.source in {TURNS, ACTIVITY}:
+        if progress is None or progress.source in _UNSTEADY:
             return None
         last: float | None = self._announced.get("at")
         if last is not None and at - last < ANNOUNCE_EVERY_S:
@@ -217,6 +219,10 @@ class ProgressTrack:
             abs(was_s - passed_s - now_s) > max(_SHIFT * now_s, _LEAST_SHIFT_S)
             for was_s, now_s in zip(before, eta, strict=True)
         )
+
+
+def _phase(progress: Progress) -> str | None:
+    return None if progress.source in _UNSTEADY else progress.phase
 
 
 def _step(progress: Progress) -> int | None:

@@ -107,8 +107,8 @@ class Pace:
         """Give when `total` will be complete."""
         steps = self._done.steps
         if self._start is None or self._last is None or steps < LEAST_STEPS:
-            times = {0: "not yet", 1: "only once"}.get(steps, f"only {steps} times")
-            return Unknown(f"it has advanced {times} since its progress was first seen")
+            how = {0: "not advanced", 1: "advanced only once"}.get(steps, f"advanced only {steps} times")
+            return Unknown(f"it has {how} since its progress was first seen")
         idle_s = max(at - self._last[1], 0.0)
         step, step_s = self._done.value, self._time.value
         if idle_s > step_s:  # it should have advanced by now; each second that it does not counts

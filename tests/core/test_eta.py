@@ -32,11 +32,11 @@ def known(eta: Eta | Unknown) -> Eta:
 @pytest.mark.parametrize(
     ("steps", "because"),
     [
-        ([], "it has advanced not yet since its progress was first seen"),
-        ([(0, 0)], "it has advanced not yet since its progress was first seen"),
+        ([], "it has not advanced since its progress was first seen"),
+        ([(0, 0)], "it has not advanced since its progress was first seen"),
         ([(0, 0), (1, 2)], "it has advanced only once since its progress was first seen"),
         ([(0, 0), (1, 2), (2, 4)], "it has advanced only 2 times since its progress was first seen"),
-        ([(9, 0), (9, 2), (9, 4), (9, 6)], "it has advanced not yet since its progress was first seen"),
+        ([(9, 0), (9, 2), (9, 4), (9, 6)], "it has not advanced since its progress was first seen"),
     ],
 )
 def test_too_few_steps_give_no_estimate(steps: list[tuple[float, float]], because: str) -> None:

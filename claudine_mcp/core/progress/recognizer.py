@@ -101,7 +101,7 @@ class Recognizer:
             return
         restarts = counter.restarts
         counter.read(reading, at, self._order)
-        if not counter.is_steps and counter.is_own is None:
+        if not (counter.is_steps or counter.is_own):
             self._see_whose(counter, has_begun_anew=counter.restarts > restarts)
 
     def _see_whose(self, counter: Counter, *, has_begun_anew: bool) -> None:
@@ -109,7 +109,7 @@ class Recognizer:
         steps = self._steps()
         if has_begun_anew:
             counter.is_own = True
-        elif steps is not None and steps.value > 1 and counter.first < steps.advanced:
+        elif counter.advanced == self._order and steps is not None and counter.first < steps.advanced:
             low, high = steps.done / steps.total, steps.value / steps.total
             counter.is_own = not low - _GLOBAL_MARGIN <= counter.share <= high + _GLOBAL_MARGIN
 

@@ -45,9 +45,11 @@ class EtaView(View):
 
 
 def progress_of(task: Task) -> Mapping[str, Any] | None:
-    """Give what is known of the progress of a task's last run, None if nothing is."""
+    """Give what is known of the progress of a task's last run, None if nothing is or another run is to come."""
     known: Mapping[str, Any] | None = (task.seen or {}).get("progress")
-    return known if known is not None and known["run"] == task.run else None
+    if known is None or known["run"] != task.run or task.state is State.QUEUED:
+        return None
+    return known
 
 
 def progress_view(task: Task, *, is_brief: bool = False) -> ProgressView | None:

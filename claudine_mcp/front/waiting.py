@@ -17,6 +17,8 @@ from claudine_mcp.registry.tasks import get_task, outcomes_of
 
 UNTIL = ("event", "ended", "allEnded")
 PAGE = 200
+CHATTER = ("task:progress",)
+"""Types that nobody waits for who does not name them, or want all with `debug`: they would end each wait in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Wanted:
     Attributes:
         after: the cursor; None: what happens from now on.
         task_ids: only of these tasks, by whole id; empty: of all.
-        types: only of these types; empty: of all.
+        types: only of these types; empty: of all but `CHATTER`, which is wanted by those only who want `debug`.
         min_severity: nothing less severe.
         until: `event`: the first that fits; `ended`: one of the tasks has ended; `allEnded`: all have.
     """
@@ -68,6 +70,7 @@ async def wait_for_events(
     if wanted.until != "event" and not wanted.task_ids:
         raise InvalidInput("until", f'"{wanted.until}" speaks of tasks', "Give taskIds, too.")
     began = monotonic()
+    wants_all = bool(wanted.types) or wanted.min_severity is Severity.DEBUG
     with listen(front.db.bell) as listener:
         cursor = wanted.after
         collected: list[Event] = []
@@ -82,6 +85,7 @@ async def wait_for_events(
                     limit=room,
                     task_ids=wanted.task_ids,
                     types=wanted.types,
+                    without=() if wants_all else CHATTER,
                     min_severity=wanted.min_severity,
                 )
                 outcomes = await _outcomes(tx, wanted.task_ids)

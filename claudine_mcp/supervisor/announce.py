@@ -82,7 +82,7 @@ def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
 
 def progress(task: Task, run: Run, told: Progress, at: float) -> Event:
     """A run has come further, or to another phase."""
-    percent = None if told.percent is None else f"{told.percent:g} %"
+    percent = None if told.percent is None else f"{told.percent:g} %{' of' if told.is_of_phase else ''}"
     return Event(
         "task:progress",
         Severity.INFO,

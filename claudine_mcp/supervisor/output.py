@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.tails import ReportFile, Tails
 from claudine_mcp.workloads import WORKLOADS
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**20
 """What one step reads: 20 ms, in which nobody else is served."""
@@ -46,6 +49,7 @@ class RunOutput:
         self._shown: Mapping[str, Any] = task.seen or {}
         self._stored_at = -STORE_EVERY_S
         self._look_at = 0.0
+        self._has_given_up = False
 
     def has_grown(self) -> bool:
         """Whether there is something to read that must be read."""
@@ -91,11 +95,16 @@ class RunOutput:
         return self.announcement() is not None or (self.due_in_s() <= 0 and self.has_news())
 
     def _look(self, *, is_over: bool = False) -> None:
-        if not self._ctx.settings.monitoring.enabled:
+        if not self._ctx.settings.monitoring.enabled or self._has_given_up:
             return
-        if self._tails is not None:
-            self._tails.look(self._ctx.mono(), is_over=is_over)
-        self._report.look()
+        try:
+            if self._tails is not None:
+                self._tails.look(self._ctx.mono(), is_over=is_over)
+            self._report.look()
+        except Exception:
+            # A mistake of ours in reading what a task may print must not concern anything but its progress.
+            log.exception("run %s: its progress cannot be read, and is not looked for any more", self._run.id)
+            self._has_given_up = True
         self.observe()
 
     def observe(self) -> None:

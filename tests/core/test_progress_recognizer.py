@@ -49,6 +49,7 @@ def test_a_table_that_is_printed_at_once_is_none() -> None:
     assert after(table) is None
     assert after(table, "") is None
     assert after("[1/4] one\n[2/4] two\n[3/4] three\n") is None
+    assert after(table, table, table, table) is None
 
 
 def test_a_measurement_that_rises_and_falls_is_none() -> None:
@@ -247,3 +248,8 @@ def test_a_bar_shows_what_was_drawn_last_but_for_small_steps_back(values: list[i
     for value, percent in zip(values, known, strict=True):
         assert percent is not None
         assert value <= percent < value + 25
+
+
+def test_a_state_of_another_version_is_not_used() -> None:
+    recognizer = Recognizer({"version": 0, "counters": "something else"})
+    assert recognizer.progress() is None

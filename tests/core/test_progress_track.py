@@ -224,3 +224,7 @@ def test_a_track_is_kept_whole() -> None:
     assert again.eta(43) == track.eta(43)
     assert again.announcement(43) is None
     assert again.shown(43, WALL) == track.shown(43, WALL)
+
+
+def test_a_track_of_another_version_is_not_used() -> None:
+    assert ProgressTrack({"version": 0, "progress": "something else"}).progress is None

@@ -12,14 +12,21 @@ from typing import IO, Any
 import pytest
 from support import Home, ended, events_of, in_state, wait_for
 
-from claudine_mcp.core.models import CommandKind, Task
+from claudine_mcp.core.config import Settings
+from claudine_mcp.core.models import CommandKind, Kind, Priority, Run, Severity, Task
 from claudine_mcp.core.states import State
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.progress_views import EtaView, ProgressView
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.front.views import row_of, shown
-from claudine_mcp.supervisor.tails import TAIL_BYTES
+from claudine_mcp.front.waiting import Wanted, wait_for_events
+from claudine_mcp.host.statedir import prepare
+from claudine_mcp.registry.database import open_database
+from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.observation import ObservedRun
+from claudine_mcp.supervisor.output import RunOutput
+from claudine_mcp.supervisor.tails import TAIL_BYTES, Tails
 
 PUPPET = 'mkfifo fifo; while read -r line; do eval "$line"; done < fifo'
 """A shell that does what the test writes to a pipe."""
@@ -83,6 +90,25 @@ async def test_what_a_command_prints_is_shown_announced_and_kept(home: Home) -> 
         whole = await task_view(front, task.id)
         assert whole.progress is not None
         assert (whole.progress.percent, whole.eta) == (42.0, None), "how far it came"
+
+
+async def test_progress_ends_no_wait_unless_it_is_named(home: Home) -> None:
+    async def nobody(_passed_s: float, _what: str) -> None:
+        """Is told nothing."""
+
+    async def types(**wanted: Any) -> list[str]:
+        waited = await wait_for_events(front, Wanted(0, [task.id], **wanted), 0.0, nobody)
+        return [event.type for event in waited.events]
+
+    async with home.front() as front:
+        task = await submit(front, "echo 42 building >> $CLAUDINE_PROGRESS; mkfifo gate; read -r go < gate")
+        await wait_for(lambda: events_of(front, task, "task:progress"), what="the event")
+        assert await types() == ["task:started"]
+        assert await types(until="ended") == ["task:started"]
+        assert await types(types=["task:progress"]) == ["task:progress"]
+        assert "task:progress" in await types(min_severity=Severity.DEBUG)
+        (home.work / "gate").write_text("go\n", encoding="utf-8")
+        await ended(front, task)
 
 
 async def test_a_bar_on_the_error_stream_within_epochs_gives_an_estimate(home: Home) -> None:
@@ -191,6 +217,28 @@ async def test_the_past_of_its_like_gives_an_estimate(home: Home) -> None:
         assert eta.p50_seconds is not None
         assert 3000 < eta.p50_seconds <= 3600
         await front.command(CommandKind.CANCEL, task.id, {})
+
+
+async def test_a_mistake_in_reading_progress_concerns_nothing_else(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Tails, "look", fail)
+    prepare(home.state_dir)
+    async with open_database(home.state_dir) as db:
+        ctx = Context(db, home.state_dir, home.work, Settings())
+        task = Task(
+            "t", Kind.COMMAND, "t", "/", {"command": "x"}, Priority.P1, State.RUNNING, 0.0, 0.0, run=1
+        )
+        output = RunOutput(ctx, task, ObservedRun(ctx, Run("t", 1, 0.0)), None)
+        assert not output.look()
+        output.read_to_end()
+        assert output.news(force=True) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "run t.1: its progress cannot be read, and is not looked for any more"
+    ]
 
 
 async def test_nothing_is_looked_for_when_monitoring_is_off(home: Home) -> None:

@@ -40,8 +40,11 @@ class Counter:
         restarts: how often it has begun anew.
         first: when it was first read, as an order.
         last: when it was last read.
-        advanced: when it last grew.
-        spans: when it began, and began the time before, if it has begun anew.
+        advanced: when it last grew or began anew.
+        began: when it began, the last time.
+        began_before: when it began the time before that.
+        phase: what is being done, by it.
+        next_phase: what its last lines have said instead, so many in a row (`next_phase_seen`).
         is_own: of a counter within steps: whether it is known to count each step from its beginning (True), or
             all of them (False).
     """
@@ -127,6 +130,8 @@ class Counter:
                 self.value, self.grown_at, self.advanced = reading.value, at, order
                 self.grown += 1
         elif self._begins_anew(reading):
+            if not self.is_believed:  # a table that is printed again and again is one each time
+                self.grown, self.begun_at = 1, at
             self.value = reading.value
             self.restarts += 1
             self.began_before, self.began = self.began, order
@@ -138,16 +143,17 @@ class Counter:
         self.total, self.is_percent, self.is_steps = reading.total, reading.is_percent, reading.is_steps
 
     def _begins_anew(self, reading: Reading) -> bool:
-        if reading.total != self.total or reading.is_percent != self.is_percent:
+        if reading.is_percent != self.is_percent:
             return True
+        if reading.total != self.total:
+            return self.is_steps or not self._may_have_swapped(reading)
         fall = (self.value - reading.value) / self.total
         return fall >= (RESTART_SHARE_WHEN_COMPLETE if self.value >= self.total else RESTART_SHARE)
 
     def _may_have_swapped(self, reading: Reading) -> bool:
         """Whether a count has only fallen because jobs side by side do not end in their order."""
-        return not reading.is_percent and self.value - reading.value <= max(
-            SWAP_SHARE * self.total, SWAP_ITEMS
-        )
+        fall = self.value - reading.value
+        return not reading.is_percent and fall <= max(SWAP_SHARE * self.total, SWAP_ITEMS)
 
     def _read_phase(self, phase: str | None) -> None:
         """Take the phase of a line; jobs side by side alternate, so that others are one only when they stay."""

@@ -14,13 +14,13 @@ from claudine_mcp.core.progress.model import OUTPUT, TERMINAL, Progress, percent
 from claudine_mcp.core.progress.reading import Reading, phase_in, readings
 from claudine_mcp.core.terminal import render_line
 
+VERSION: Final = 1
+"""Of the stored form. One of another version is not used, and counters are found anew."""
 MAX_COUNTERS: Final = 16
 SEVERAL: Final = 2
 """After so many counters that are complete, another is one of a row whose length nobody knows."""
 
-_GLOBAL_MARGIN: Final = (
-    0.02  # of the whole: how far a count over all steps may be from the step that it is in
-)
+_GLOBAL_MARGIN: Final = 0.02  # of the whole, by which a count over all steps may be outside the present one
 _RECENT: Final = 100  # readings; a counter that was not among them was given up
 _NO_PROGRESS, _INDETERMINATE = 0, 3  # of OSC 9;4
 
@@ -38,7 +38,7 @@ class Recognizer:
         self._order = 0
         self._phase: str | None = None
         self._told: float | None = None
-        if stored is not None:
+        if stored is not None and stored.get("version") == VERSION:
             counters = [Counter(**item) for item in stored["counters"]]
             self._counters = {(item.source, item.name): item for item in counters}
             self._order, self._phase, self._told = stored["order"], stored["phase"], stored["told"]
@@ -46,7 +46,13 @@ class Recognizer:
     def to_json(self) -> JSON:
         """Give what is known, some kB at most; not what stands on unfinished lines."""
         counters = [asdict(counter) for counter in self._counters.values()]
-        return {"counters": counters, "order": self._order, "phase": self._phase, "told": self._told}
+        return {
+            "version": VERSION,
+            "counters": counters,
+            "order": self._order,
+            "phase": self._phase,
+            "told": self._told,
+        }
 
     def feed(self, stream: str, data: bytes, at: float, *, after_gap: bool = False) -> None:
         """Take what was appended to a stream.
@@ -136,9 +142,9 @@ class Recognizer:
                 return self._nested(steps, inner, believed)
             believed = [counter for counter in believed if not counter.is_steps]
         outer = _outer(believed)
-        return (
-            self._alone(believed) if outer is None else self._nested(outer, _inner(outer, believed), believed)
-        )
+        if outer is None:
+            return self._alone(believed)
+        return self._nested(outer, _inner(outer, believed), believed)
 
     def _steps(self) -> Counter | None:
         """Give the outermost count of steps: the one that has begun anew least often, and was read last of those."""

@@ -13,6 +13,8 @@ from claudine_mcp.core.eta import Eta, Pace, Unknown
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.progress.model import ACTIVITY, TURNS, Progress
 
+VERSION: Final = 1
+"""Of the stored form. One of another version is not used, and the track begins anew."""
 ANNOUNCE_EVERY_S: Final = 10.0
 """A run's progress is announced no more often than that."""
 ANNOUNCE_STEP: Final = 10
@@ -40,7 +42,7 @@ class ProgressTrack:
     """
 
     def __init__(self, stored: Mapping[str, Any] | None = None) -> None:
-        stored = stored or {}
+        stored = stored if stored is not None and stored.get("version") == VERSION else {}
         known = stored.get("progress")
         self.progress: Progress | None = None if known is None else Progress(**known)
         self.moved_at: float | None = stored.get("movedAt")
@@ -60,6 +62,7 @@ class ProgressTrack:
     def to_json(self) -> JSON:
         """Give all of it, about a kB."""
         return {
+            "version": VERSION,
             "progress": None if self.progress is None else asdict(self.progress),
             "movedAt": self.moved_at,
             "phaseSince": self.phase_since,

@@ -28,11 +28,12 @@ class ProgressView(View):
     source: str | None = Field(
         default=None,
         description="file: it says so itself; todos: its own list; turns: turns used of maxTurns, so it may be over "
-        "sooner; activity: only what it does; else the format by which its output was understood",
+        "sooner; activity: only what it does; terminal: OSC 9;4; output: a phase that it prints; else the format of "
+        "what it prints",
     )
     moved_at: str | None = Field(default=None, description="when it last changed")
     phase_since: str | None = None
-    note: str | None = None
+    note: str | None = Field(default=None, description="why its last line in $CLAUDINE_PROGRESS was ignored")
 
 
 class EtaView(View):

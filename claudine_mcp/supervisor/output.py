@@ -121,7 +121,8 @@ class RunOutput:
 
     def announcement(self) -> Progress | None:
         """Give the progress that an event should tell of, None if none should."""
-        return self.track.announcement(self._ctx.mono())
+        is_on = self._ctx.settings.monitoring.enabled
+        return self.track.announcement(self._ctx.mono()) if is_on else None
 
     def has_news(self) -> bool:
         """Whether something is to be written down when it is time."""

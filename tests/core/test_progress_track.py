@@ -43,7 +43,7 @@ def test_it_knows_since_when_nothing_has_moved() -> None:
 
 def test_it_knows_how_long_phases_take() -> None:
     track = tracked((0, at(5, "a")), (10, at(6, "b")), (15, at(6, "b")), (40, at(7, "c")))
-    assert (track.phase_since, track.in_phase_s(45)) == (40, 5)
+    assert (track.phase, track.phase_since, track.in_phase_s(45)) == ("c", 40, 5)
     assert track.earlier_phases_s == [10, 30]
     for n in range(100):
         track.observe(at(7, f"phase {n}"), 50 + n)
@@ -52,7 +52,7 @@ def test_it_knows_how_long_phases_take() -> None:
 
 def test_what_a_claude_code_does_just_now_is_no_phase() -> None:
     track = tracked(*((10.0 * n, at(None, f"Bash ({n})", source="activity")) for n in range(5)))
-    assert (track.phase_since, track.earlier_phases_s) == (None, [])
+    assert (track.phase, track.phase_since, track.earlier_phases_s) == (None, None, [])
     assert track.moved_at == 40
 
 

@@ -118,6 +118,11 @@ class ProgressTrack:
             return self._active_s
         return self._active_s + max(at - self._seen_at, 0.0)
 
+    @property
+    def phase(self) -> str | None:
+        """The part of the work that the run is at; None if it names none."""
+        return None if self.progress is None else _phase(self.progress)
+
     def unmoved_s(self, at: float) -> float | None:
         """Give for how long nothing has moved, suspensions not counted; None while nothing is known."""
         return None if self.moved_at is None else self._active(at) - self._moved_s

@@ -23,6 +23,8 @@ from claudine_mcp.core.errors import InvalidInput, NotNow, StateDirError, Superv
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
+from claudine_mcp.core.units import whole_text
+from claudine_mcp.front.migration import migrated
 from claudine_mcp.front.submit import (
     CommandRequest,
     Submission,
@@ -45,7 +47,7 @@ from claudine_mcp.host.statedir import claim, prepare
 from claudine_mcp.registry.ballast import Ballast
 from claudine_mcp.registry.bell import Listener, listen
 from claudine_mcp.registry.commands import add_command, get_command, overrides
-from claudine_mcp.registry.database import Database, DiskFull, open_database
+from claudine_mcp.registry.database import Database, DiskFull, OlderRegistry, open_database
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, insert_task, runs_of
 
@@ -61,7 +63,7 @@ class Front:
         db: its registry.
         env: the environment of the client.
         cwd: its working directory.
-        origin: who asks: `by` in words, and `session`, if it is one.
+        origin: who asks: `by` in words, `session` if it is one, and `project` if it is not the working directory.
     """
 
     def __init__(self, directory: Path, db: Database, env: Mapping[str, str], cwd: str, origin: JSON) -> None:
@@ -69,7 +71,7 @@ class Front:
         self.db = db
         self.env = env
         self.cwd = cwd
-        self.origin = origin
+        self.origin: JSON = {"project": cwd, **origin}
 
     async def settings(self) -> Resolved:
         """Give the settings in force, and where each comes from."""
@@ -156,26 +158,48 @@ class Front:
         """Ask something of the supervisor and wait for the result, for as long as the supervisor works on it.
 
         Raises:
+            InvalidInput: a text among the arguments cannot be stored.
             NotNow: it makes no sense in the state that things are in.
             SupervisorError: there is none and none can be started, or it does not answer.
             RegistryError: it cannot be written down; nothing was changed.
         """
+        return await self.result(await self.issue(kind, task_id, args))
+
+    async def issue(self, kind: CommandKind, task_id: str | None, args: Mapping[str, Any]) -> str:
+        """Ask something of the supervisor, and do not wait; give the id by which `result` awaits it.
+
+        Raises:
+            InvalidInput: a text among the arguments cannot be stored.
+            RegistryError: it cannot be written down; nothing was changed.
+        """
+        for name, value in args.items():
+            if isinstance(value, str):
+                whole_text(value, name)
         command = Command(new_id() + new_id(), kind, task_id, dict(args), self.origin, time.time())
+        try:
+            await self._store_command(command)
+        except DiskFull:
+            if not Ballast(self.state_dir).release():
+                raise
+            await self._store_command(command)
+        return command.id
+
+    async def _store_command(self, command: Command) -> None:
+        async with self.db.write() as tx:
+            await add_command(tx, command)
+
+    async def result(self, command_id: str) -> JSON:
+        """Wait for what becomes of something that was asked, for as long as the supervisor works on it.
+
+        Raises:
+            NotNow: it makes no sense in the state that things are in.
+            SupervisorError: there is none and none can be started, or it does not answer.
+        """
         with listen(self.db.bell) as listener:
-            try:
-                await self._ask(command)
-            except DiskFull:
-                if not Ballast(self.state_dir).release():
-                    raise
-                await self._ask(command)
-            result = await self._result(command.id, listener)
+            result = await self._result(command_id, listener)
         if "error" in result:
             raise NotNow(result["error"])
         return result
-
-    async def _ask(self, command: Command) -> None:
-        async with self.db.write() as tx:
-            await add_command(tx, command)
 
     async def _result(self, command_id: str, listener: Listener) -> JSON:
         started = ensure_supervisor(self.state_dir, self.env)
@@ -248,5 +272,9 @@ async def open_front(env: Mapping[str, str], cwd: str, origin: JSON) -> AsyncGen
     directory = state_dir(env)
     prepare(directory)
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(directory))
+        try:
+            db = await stack.enter_async_context(open_database(directory))
+        except OlderRegistry:
+            await migrated(directory, env)
+            db = await stack.enter_async_context(open_database(directory))
         yield Front(directory, db, env, cwd, origin)

@@ -27,6 +27,10 @@ BUSY_TIMEOUT_MS = 30_000
 """Twenty writers waited 104 ms at the worst; half a minute means that something else is wrong."""
 
 
+class OlderRegistry(RegistryError):
+    """It was written by an older program, and a supervisor of this one has to migrate it first."""
+
+
 class DiskFull(RegistryError):
     """Nothing was written, because there is no space left."""
 
@@ -168,6 +172,7 @@ async def open_database(directory: Path) -> AsyncGenerator[Database]:
     """Open the registry in a state directory; make it if it is not there.
 
     Raises:
+        OlderRegistry: it has to be migrated first.
         RegistryError: it is damaged, newer than this program, or out of reach.
     """
     path = directory / FILE
@@ -191,7 +196,10 @@ async def open_database(directory: Path) -> AsyncGenerator[Database]:
                 connection.row_factory = sqlite3.Row
                 connections.append(connection)
             rows = list(await connections[0].execute_fetchall("PRAGMA user_version"))
-            check_version(path, int(rows[0][0]))
+            version = int(rows[0][0])
+            check_version(path, version)
+            if version < VERSION:
+                raise OlderRegistry(f"{path}: its version is {version}, this program's is {VERSION}")
             yield Database(path, bell, *connections)
 
 
@@ -276,7 +284,7 @@ def translated_errors(path: Path) -> Generator[None]:
             ) from error
         raise RegistryError(f"{path}: {text}") from error
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError):
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
             raise
         raise RegistryError(
             f"{path}: it is damaged ({error}). Nothing was changed. Move it away to begin with a new one; "

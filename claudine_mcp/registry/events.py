@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from claudine_mcp.core.alerts import is_alert, passed_with
 from claudine_mcp.core.models import Event, Severity
+from claudine_mcp.registry.alerts import clear_alerts, raise_alert
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import EVENT_COLUMNS, dump, event_of
 
 
 async def add_event(tx: Transaction, event: Event) -> int:
-    """Store an event; give its `seq`."""
-    return await tx.insert(
+    """Store an event, with what it means for alerts; give its `seq`."""
+    seq = await tx.insert(
         "INSERT INTO events (at, type, severity, task_id, run_id, message, data, suggestions)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -26,6 +28,11 @@ async def add_event(tx: Transaction, event: Event) -> int:
             dump(event.suggestions),
         ),
     )
+    if (passed := passed_with(event)) is not None:
+        await clear_alerts(tx, passed, event.at)
+    if is_alert(event):
+        await raise_alert(tx, seq, event)
+    return seq
 
 
 async def events_after(
@@ -53,6 +60,12 @@ async def events_after(
         (*values, limit),
     )
     return [event_of(row) for row in rows]
+
+
+async def get_event(tx: Transaction, seq: int) -> Event | None:
+    """Give an event, None if there is none with this number, or not any more."""
+    row = await tx.one(f"SELECT {EVENT_COLUMNS} FROM events WHERE seq = ?", (seq,))
+    return None if row is None else event_of(row)
 
 
 async def last_seq(tx: Transaction) -> int:

@@ -57,6 +57,20 @@ def inspect(path: Path) -> Inspection:
         return _inspect(path)  # somebody opened it meanwhile
 
 
+def version_and_holder(path: Path) -> tuple[int, Holder | None]:
+    """Give the version of a registry's schema, and who supervised it last at that version.
+
+    Raises:
+        sqlite3.Error: it cannot be read, or is no registry.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as connection:
+        connection.execute("BEGIN")
+        row = connection.execute("SELECT epoch, holder, version, taken_at FROM lease").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        return int(version), None if row is None else Holder(*row)
+
+
 def _log(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 

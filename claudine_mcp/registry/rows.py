@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from sqlite3 import Row
 from typing import Any
 
@@ -90,7 +91,7 @@ def run_of(row: Row) -> Run:
     return Run(**values, outcome=None if outcome is None else Outcome(outcome))
 
 
-def event_of(row: Row) -> Event:
+def event_of(row: Sequence[Any] | Row) -> Event:
     """Read a row of EVENT_COLUMNS."""
     seq, at, type_, severity, task_id, run_id, message, data, suggestions = tuple(row)
     return Event(

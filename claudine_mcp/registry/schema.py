@@ -7,7 +7,7 @@ newer one has migrated.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 V1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -112,5 +112,28 @@ CREATE TABLE overrides (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (V1,)
+V2 = """
+CREATE TABLE alerts (
+    seq INTEGER PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE,
+    type TEXT NOT NULL,
+    cleared_at REAL,
+    answered_at REAL,
+    answer TEXT,
+    snoozed_until REAL
+) STRICT;
+CREATE INDEX alerts_open ON alerts (seq) WHERE cleared_at IS NULL;
+CREATE INDEX alerts_by_task ON alerts (task_id);
+
+CREATE TABLE handed (
+    seq INTEGER NOT NULL REFERENCES alerts (seq) ON DELETE CASCADE,
+    session TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (seq, session)
+) STRICT, WITHOUT ROWID;
+
+UPDATE meta SET value = '2' WHERE key = 'min_writer_version';
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1, V2)
 """`MIGRATIONS[v]` makes version v + 1 of version v; applied in one transaction each."""

@@ -9,36 +9,52 @@ from typing import Any
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server import alerts, delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server.extension import TasksExtension
+from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
 Background tasks that outlive this conversation. RunCommand starts one and answers at once; the task goes on \
 whatever becomes of this session. WaitForEvents waits for something to happen, TaskStatus tells the truth about \
 a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids may be shortened to a unique \
-beginning. Nothing is ended without being asked for.\
+beginning. Nothing is ended without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and \
+more) ends no task.\
 """
 
 
 class ClaudineServer(MCPServer[Session]):
-    """The SDK's server, with arguments checked more strictly."""
+    """The SDK's server, with arguments checked more strictly, and with alerts in its answers.
+
+    Args:
+        session: what its tools work with.
+        settings: of the SDK's server.
+    """
+
+    def __init__(self, session: Session, **settings: Any) -> None:
+        super().__init__("claudine", **settings)
+        self._session = session
 
     @property
     def lowlevel(self) -> Server[Session]:
         """The protocol-level server, which the process runs."""
         return self._lowlevel_server
 
-    def close_parameters(self) -> None:
-        """Say in every tool's schema that it has no other parameters."""
+    def complete_schemas(self) -> None:
+        """Say in every tool's schema that it has no other parameters, and that its answer may hold alerts."""
         for tool in self._tool_manager.list_tools():
             tool.parameters["additionalProperties"] = False
+            if tool.output_schema is not None:
+                tool.output_schema["properties"] |= alerts.PROPERTIES
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
@@ -61,13 +77,16 @@ class ClaudineServer(MCPServer[Session]):
                     )
                     raise ToolError(f"{given}: {name} has no such parameter. {hint}")
         try:
-            return await super().call_tool(name, arguments, context)
+            result = await super().call_tool(name, arguments, context)
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(explain(error.__cause__)) from error.__cause__
             if isinstance(error.__cause__, ToolError):  # our own words, without the SDK's before them
                 raise error.__cause__ from error
             raise
+        if isinstance(result, CallToolResult):
+            return await alerts.with_alerts(await self._session.front(), result, context)
+        return result
 
 
 def explain(error: ValidationError) -> str:
@@ -84,27 +103,44 @@ def explain(error: ValidationError) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
-    """Build the server for a client with this environment and working directory."""
+def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> ClaudineServer:
+    """Build the server for a client with this environment and working directory; `channel`: see `Pump`."""
     session = Session(env, cwd)
+    bus = InMemorySubscriptionBus()
+    pump = Pump(session, bus, channel=channel)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Session]) -> AsyncGenerator[Session]:
         async with anyio.create_task_group() as group:
             group.start_soon(session.stand_by)
-            yield session
+            group.start_soon(session.ask)
+            group.start_soon(pump.run)
+            try:
+                yield session
+            finally:
+                session.leave()
             group.cancel_scope.cancel()
 
+    async def meet(ctx: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            session.meet(ctx.session._connection)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no other way
+        return result
+
     server = ClaudineServer(
-        "claudine",
+        session,
         title="claudine: background tasks",
         version=claudine_mcp.__version__,
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
+        extensions=[TasksExtension(session)],
+        subscriptions=bus,
     )
-    for theme in (delegation, tasks, reading, monitoring):
+    server.middleware.append(meet)
+    pump.register(server.lowlevel)
+    for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
-    server.close_parameters()
+    server.complete_schemas()
     return server

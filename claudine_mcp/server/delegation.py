@@ -8,7 +8,6 @@ from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from claudine_mcp.core.models import CommandKind
 from claudine_mcp.front.views import View
 from claudine_mcp.server.parameters import (
     Cwd,
@@ -32,15 +31,9 @@ class Sent(View):
 
     task_id: str
     delivered: bool
-    queued: bool = Field(description="true: it is read when the turn ends; false: it interrupted the turn")
-
-
-class Answered(View):
-    """What was done with an alert."""
-
-    alert_id: int
-    action: str
-    task_id: str
+    queued: bool = Field(
+        description="true: it is read when the tool that is used has answered, or the turn ends; false: it is read now"
+    )
 
 
 async def DelegateTask(  # noqa: N802 - the interface's spelling
@@ -116,27 +109,15 @@ async def SendMessage(  # noqa: N802
     interrupt: Annotated[bool, Field(description="stop what it does now, and read this")] = False,
 ) -> Sent:
     """Say something to a running delegated Claude Code."""
+    from claudine_mcp.front.dialogue import send  # noqa: PLC0415 - start-up time
+
     front = await front_of(ctx)
-    task = await front.task(taskId)
-    result = await front.command(CommandKind.SEND, task.id, {"message": message, "interrupt": interrupt})
+    task, result = await send(front, taskId, message, interrupt=interrupt)
     return Sent(task_id=task.id, delivered=result["delivered"], queued=result["queued"])
-
-
-async def AnswerAlert(  # noqa: N802
-    ctx: Ctx,
-    alertId: Annotated[int, Field(description="seq of the event that raised it")],
-    action: Annotated[Literal["allow", "deny"], Field(description="one of those that it suggests")],
-    message: Annotated[str | None, Field(description="with deny: why, or what to do instead")] = None,
-) -> Answered:
-    """Answer a question that a delegated Claude Code asks (task:needs-permission). Ask the user before you allow."""
-    front = await front_of(ctx)
-    args = {"alertId": alertId, "action": action, "message": message}
-    result = await front.command(CommandKind.ANSWER, None, args)
-    return Answered(alert_id=alertId, action=action, task_id=result["taskId"])
 
 
 def register(server: MCPServer[Session]) -> None:
     """Add these tools."""
     adds = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
-    for tool in (DelegateTask, SendMessage, AnswerAlert):
+    for tool in (DelegateTask, SendMessage):
         server.add_tool(told_to_the_model(tool), annotations=adds)

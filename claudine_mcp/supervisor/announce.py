@@ -94,6 +94,19 @@ def progress(task: Task, run: Run, told: Progress, at: float) -> Event:
     )
 
 
+def leftovers_gone(task: Task, run: Run, at: float) -> Event:
+    """What a task had left running is gone, too."""
+    return Event(
+        "task:recovered",
+        Severity.INFO,
+        f"nothing of {task.name} ({task.id}) is left running",
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "of": "task:leftovers"},
+    )
+
+
 def unsupervised(task: Task, run: Run, at: float) -> Event:
     """A run lost its keeper and goes on."""
     return Event(

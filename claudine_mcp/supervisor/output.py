@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from claudine_mcp.core.models import JSON, Task
@@ -19,9 +20,25 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**20
 """What one step reads: 20 ms, in which nobody else is served."""
-STORE_EVERY_S = 1.0
 LOOK_EVERY_SAMPLES = 2
 """Progress is looked for so seldom: once in two seconds, by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the output of a run tells.
+
+    Attributes:
+        shown: what people are shown.
+        state: what a reader goes on from.
+        offset: how far it was read.
+        progress: what is worth an event, None if nothing is.
+    """
+
+    shown: JSON
+    state: JSON
+    offset: int
+    progress: Progress | None
 
 
 class RunOutput:
@@ -44,11 +61,12 @@ class RunOutput:
         self._run = seen.run
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
+        self._kept, self._kept_offset = task.seen, self._offset
+        self._has_moved = False
         self._tails = Tails(seen.path, tails) if self.follower is None else None
         self._report = ReportFile(seen.path / "progress")
-        self._shown: Mapping[str, Any] = task.seen or {}
-        self._stored_at = -STORE_EVERY_S
         self._look_at = 0.0
+        self._is_over = False
         self._has_given_up = False
 
     def has_grown(self) -> bool:
@@ -82,33 +100,37 @@ class RunOutput:
             pass
         if self.follower is not None:
             self.follower.finish()
-        self._look(is_over=True)
+        self._is_over = True
+        self._look()
 
-    def look(self) -> bool:
-        """See how far the run is, if it is time to; give whether there is something to write down."""
+    def wants_end_of_input(self) -> bool:
+        """Whether the run has nothing more to do unless it is told something."""
+        return self.follower is not None and self.follower.wants_end_of_input()
+
+    def look(self) -> None:
+        """See how far the run is, if it is time to."""
         now = self._ctx.mono()
         monitoring = self._ctx.settings.monitoring
-        if now < self._look_at or not monitoring.enabled:
-            return False
+        if self._is_over or now < self._look_at or not monitoring.enabled:
+            return
         self._look_at = now + LOOK_EVERY_SAMPLES * monitoring.sample_interval / 1000
         self._look()
-        return self.announcement() is not None or (self.due_in_s() <= 0 and self.has_news())
+        self._has_moved = self._to_show() != (self._kept or {}) or self._announcement() is not None
 
-    def _look(self, *, is_over: bool = False) -> None:
+    def _look(self) -> None:
         if not self._ctx.settings.monitoring.enabled or self._has_given_up:
             return
         try:
             if self._tails is not None:
-                self._tails.look(self._ctx.mono(), is_over=is_over)
+                self._tails.look(self._ctx.mono(), is_over=self._is_over)
             self._report.look()
         except Exception:
             # A mistake of ours in reading what a task may print must not concern anything but its progress.
             log.exception("run %s: its progress cannot be read, and is not looked for any more", self._run.id)
             self._has_given_up = True
-        self.observe()
+        self._observe()
 
-    def observe(self) -> None:
-        """Take note of how far the run is, by what has been read."""
+    def _observe(self) -> None:
         self.track.observe(self._progress(), self._ctx.mono(), is_suspended=self.is_suspended)
 
     def _progress(self) -> Progress | None:
@@ -119,28 +141,29 @@ class RunOutput:
         own = None if self.follower is None else self.follower.progress()
         return told if told is not None and (own is None or own.source in {TURNS, ACTIVITY}) else own
 
-    def announcement(self) -> Progress | None:
-        """Give the progress that an event should tell of, None if none should."""
-        is_on = self._ctx.settings.monitoring.enabled
+    def _announcement(self) -> Progress | None:
+        is_on = self._ctx.settings.monitoring.enabled and not self._is_over
         return self.track.announcement(self._ctx.mono()) if is_on else None
 
-    def has_news(self) -> bool:
-        """Whether something is to be written down when it is time."""
-        shown = self._to_show()
-        return bool(shown) and shown != self._shown
+    def may_have_news(self) -> bool:
+        """Whether anything was read since something was kept, or progress was seen."""
+        return self._offset != self._kept_offset or self._has_moved
 
-    def due_in_s(self) -> float:
-        """Give in how many seconds news may be written down."""
-        return max(0.0, self._stored_at + STORE_EVERY_S - self._ctx.mono())
-
-    def news(self, *, force: bool = False) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-        """Give what to show and what to keep, if there is news and it is time to write it down; else None."""
+    def news(self, *, force: bool = False) -> News | None:
+        """Give what is to be written down, if it tells more than what was kept or is to be in any case; else None."""
+        self._observe()
         shown = self._to_show()
-        now = self._ctx.mono()
-        if not shown or (not force and (shown == self._shown or now - self._stored_at < STORE_EVERY_S)):
+        progress = self._announcement()
+        if (self.follower is None and not shown) or not (force or progress or shown != self._kept):
+            self._kept_offset, self._has_moved = self._offset, False
             return None
-        self._shown, self._stored_at = shown, now
-        return shown, self._to_keep()
+        return News(shown, self._to_keep(progress), self._offset, progress)
+
+    def keep(self, news: News) -> None:
+        """Note that this was written down."""
+        self._kept, self._kept_offset, self._has_moved = news.shown, news.offset, False
+        if news.progress is not None:
+            self.track.announced(news.progress, self._ctx.mono())
 
     def _to_show(self) -> JSON:
         shown = {} if self.follower is None else self.follower.seen()
@@ -151,7 +174,7 @@ class RunOutput:
             shown = {**shown, "progress": {"run": self._run.n, **(progress or {}), **told}}
         return shown
 
-    def _to_keep(self) -> JSON:
+    def _to_keep(self, announcing: Progress | None) -> JSON:
         kept = {} if self.follower is None else self.follower.state()
-        kept = {**kept, "progress": self.track.to_json()}
+        kept = {**kept, "progress": self.track.to_json(announcing=announcing, at=self._ctx.mono())}
         return kept if self._tails is None else {**kept, "tails": self._tails.to_json()}

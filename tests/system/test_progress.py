@@ -233,7 +233,8 @@ async def test_a_mistake_in_reading_progress_concerns_nothing_else(
             "t", Kind.COMMAND, "t", "/", {"command": "x"}, Priority.P1, State.RUNNING, 0.0, 0.0, run=1
         )
         output = RunOutput(ctx, task, ObservedRun(ctx, Run("t", 1, 0.0)), None)
-        assert not output.look()
+        output.look()
+        assert not output.may_have_news()
         output.read_to_end()
         assert output.news(force=True) is None
     assert [record.getMessage() for record in caplog.records] == [

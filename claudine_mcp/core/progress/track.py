@@ -59,8 +59,13 @@ class ProgressTrack:
         self._shown_at = 0.0
         self._shown_eta: Eta | Unknown = Unknown("")
 
-    def to_json(self) -> JSON:
-        """Give all of it, about a kB."""
+    def to_json(self, *, announcing: Progress | None = None, at: float = 0.0) -> JSON:
+        """Give all of it, about a kB.
+
+        Args:
+            announcing: what is announced in the transaction that stores this, None if nothing is.
+            at: now; for what is announced.
+        """
         return {
             "version": VERSION,
             "progress": None if self.progress is None else asdict(self.progress),
@@ -73,7 +78,7 @@ class ProgressTrack:
             "seenAt": self._seen_at,
             "isSuspended": self._is_suspended,
             "pace": self._pace.to_json(),
-            "announced": self._announced,
+            "announced": self._announced if announcing is None else _announcement(announcing, at),
         }
 
     def observe(self, progress: Progress | None, at: float, *, is_suspended: bool = False) -> None:
@@ -168,7 +173,7 @@ class ProgressTrack:
 
     def announced(self, progress: Progress, at: float) -> None:
         """Note that an announcement was written."""
-        self._announced = {"at": at, "phase": progress.phase, "step": _step(progress)}
+        self._announced = _announcement(progress, at)
 
     def shown(self, at: float, wall: float) -> JSON | None:
         """Give what people are shown, with moments in seconds since the epoch; the same until it is worth a change.
@@ -231,6 +236,10 @@ class ProgressTrack:
 
 def _phase(progress: Progress) -> str | None:
     return None if progress.source in _UNSTEADY else progress.phase
+
+
+def _announcement(progress: Progress, at: float) -> JSON:
+    return {"at": at, "phase": progress.phase, "step": _step(progress)}
 
 
 def _step(progress: Progress) -> int | None:

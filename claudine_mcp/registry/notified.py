@@ -1,0 +1,16 @@
+"""How far the user's own program has been told."""
+
+from __future__ import annotations
+
+from claudine_mcp.registry.database import Transaction
+
+
+async def notified(tx: Transaction) -> int | None:
+    """Give the cursor after the last event that was told, None before the first."""
+    row = await tx.one("SELECT value FROM meta WHERE key = 'notified'")
+    return None if row is None else int(row[0])
+
+
+async def set_notified(tx: Transaction, cursor: int) -> None:
+    """Move the cursor."""
+    await tx.run("INSERT OR REPLACE INTO meta VALUES ('notified', ?)", (str(cursor),))

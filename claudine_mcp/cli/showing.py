@@ -10,8 +10,9 @@ from claudine_mcp.cli.delegated import claude_fields
 from claudine_mcp.cli.words import ago, told
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.states import Outcome, State
-from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time
+from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time, printable
 from claudine_mcp.front.progress_views import EtaView, ProgressView
+from claudine_mcp.front.system_views import Machine
 from claudine_mcp.front.views import TaskRow, TaskView, row_of
 
 STYLE_OF: dict[str, str] = {
@@ -151,6 +152,32 @@ def _leftovers(view: TaskView) -> str | None:
         return None
     noun = "process" if view.leftovers == 1 else "processes"
     return f"{view.leftovers} {noun}; `claudine-mcp cancel {view.task_id}` ends them"
+
+
+def machine_lines(machine: Machine) -> list[str]:
+    """Say how the machine is: memory, load, disk, and who else uses it."""
+    limit = f" (limit of {printable(machine.limited_by)})" if machine.limited_by else ""
+    ours = (
+        "" if machine.tasks_memory_bytes is None else f", tasks use {human_size(machine.tasks_memory_bytes)}"
+    )
+    memory = (
+        f"{human_size(machine.memory_available_bytes)} of {human_size(machine.memory_total_bytes)} memory"
+    )
+    rest = f"load {machine.load1:g} on {machine.cpus:g} CPUs, {human_size(machine.disk_free_bytes)} disk free"
+    lines = [f"machine     {memory} available{limit}{ours}, {rest}"]
+    history = machine.history
+    if history is not None and history.memory_available_bytes is not None and history.load is not None:
+        window = human_duration(history.window_seconds)
+        available, load = history.memory_available_bytes.sparkline, history.load.sparkline
+        lines.append(f"            in the last {window}: memory available {available}, load {load}")
+    other = machine.other_claude
+    if other.processes:
+        noun = "process" if other.processes == 1 else "processes"
+        orphans = f", {other.orphans} orphaned" if other.orphans else ""
+        lines.append(
+            f"beside us   {other.processes} {noun} of Claude Code, {human_size(other.rss_bytes)}{orphans}"
+        )
+    return lines
 
 
 def verdict(task: Task) -> str:

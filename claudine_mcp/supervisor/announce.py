@@ -7,7 +7,7 @@ from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.core.units import human_duration
+from claudine_mcp.core.units import human_duration, human_size
 
 SEVERITY_OF = {
     Outcome.SUCCEEDED: Severity.INFO,
@@ -135,6 +135,25 @@ def overdue(task: Task, run: Run, at: float, *, level: Level) -> Event:
         run_id=run.id,
         data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
         suggestions=() if cancels else ({"action": "cancel", "label": "end it (CancelTask)"},),
+    )
+
+
+def log_limit(task: Task, run: Run, stream: str, limit_bytes: int, at: float, *, released: bool) -> Event:
+    """A stream has become longer than what is kept of it."""
+    what = (
+        "only the end of it is kept from here on"
+        if released
+        else ("it grows on, since this file system cannot release the beginning of a file")
+    )
+    return Event(
+        "task:log-limit",
+        Severity.NOTICE if released else Severity.WARNING,
+        f"{task.name} ({task.id}) has printed more than {human_size(limit_bytes)} (limits.maxLogBytes) to {stream}; "
+        + what,
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "stream": stream, "limit": limit_bytes, "released": released},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import anyio
@@ -100,6 +101,19 @@ class Following:
             if self._output.follower is not None:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
+
+    def releasable_bytes(self, stream: str) -> int:
+        """Give how much of the beginning of a stream nobody has to read any more."""
+        if stream == "stderr":  # of which only the end is ever looked at
+            return sys.maxsize
+        if self._output is None:
+            return 0
+        return sys.maxsize if self._output.follower is None else self._output.stored_offset
+
+    def press_output(self) -> None:
+        """Have more of the output become releasable."""
+        if self._output is not None:
+            self._output.press()
 
     def look_within(self, seconds: float) -> None:
         """Have a step made after this time, if none is to be made sooner."""

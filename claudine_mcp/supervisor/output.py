@@ -32,12 +32,14 @@ class News:
         shown: what people are shown.
         state: what a reader goes on from.
         offset: how far it was read.
+        from_offset: where a reader with this state goes on.
         progress: what is worth an event, None if nothing is.
     """
 
     shown: JSON
     state: JSON
     offset: int
+    from_offset: int
     progress: Progress | None
 
 
@@ -49,6 +51,7 @@ class RunOutput:
             looked at, for what it may say of progress.
         track: how far the run is, in the course of time.
         is_suspended: whether the run is; set by whoever knows.
+        stored_offset: up to where everything that it tells is in the registry: nobody reads that again.
     """
 
     def __init__(self, ctx: Context, task: Task, seen: ObservedRun, state: Mapping[str, Any] | None) -> None:
@@ -62,6 +65,8 @@ class RunOutput:
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
         self._kept, self._kept_offset = task.seen, self._offset
+        self.stored_offset = self._offset
+        self._is_pressed = False
         self._has_moved = False
         self._tails = Tails(seen.path, tails) if self.follower is None else None
         self._report = ReportFile(seen.path / "progress")
@@ -145,23 +150,30 @@ class RunOutput:
         is_on = self._ctx.settings.monitoring.enabled and not self._is_over
         return self.track.announcement(self._ctx.mono()) if is_on else None
 
+    def press(self) -> None:
+        """Have what is known written down soon, whether it is news or not: the log is to be shortened."""
+        self._is_pressed = self.follower is not None and self.follower.offset > self.stored_offset
+
     def may_have_news(self) -> bool:
-        """Whether anything was read since something was kept, or progress was seen."""
-        return self._offset != self._kept_offset or self._has_moved
+        """Whether anything was read since something was kept, progress was seen, or something is to be kept anyway."""
+        return self._is_pressed or self._has_moved or self._offset != self._kept_offset
 
     def news(self, *, force: bool = False) -> News | None:
-        """Give what is to be written down, if it tells more than what was kept or is to be in any case; else None."""
+        """Give what is to be written down, if it tells more than what was kept, or is to be kept anyway; else None."""
         self._observe()
         shown = self._to_show()
         progress = self._announcement()
-        if (self.follower is None and not shown) or not (force or progress or shown != self._kept):
+        is_wanted = force or self._is_pressed or progress is not None or shown != self._kept
+        if not is_wanted or (self.follower is None and not shown):
             self._kept_offset, self._has_moved = self._offset, False
             return None
-        return News(shown, self._to_keep(progress), self._offset, progress)
+        from_offset = 0 if self.follower is None else self.follower.offset
+        return News(shown, self._to_keep(progress), self._offset, from_offset, progress)
 
     def keep(self, news: News) -> None:
         """Note that this was written down."""
         self._kept, self._kept_offset, self._has_moved = news.shown, news.offset, False
+        self.stored_offset, self._is_pressed = news.from_offset, False
         if news.progress is not None:
             self.track.announced(news.progress, self._ctx.mono())
 

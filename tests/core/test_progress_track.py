@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from claudine_mcp.core.activity import SILENT, Activity, RunningTool
 from claudine_mcp.core.eta import Eta, Unknown
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.progress.track import MAX_PHASES, ProgressTrack
@@ -54,6 +55,32 @@ def test_what_a_claude_code_does_just_now_is_no_phase() -> None:
     track = tracked(*((10.0 * n, at(None, f"Bash ({n})", source="activity")) for n in range(5)))
     assert (track.phase, track.phase_since, track.earlier_phases_s) == (None, None, [])
     assert track.moved_at == 40
+
+
+def test_the_rules_are_told_the_stage_and_how_far_it_is_beside_what_else_is_known() -> None:
+    own = Activity(phase="tool", tools=(RunningTool("Bash (make)", 5),), stage="by its list", progress=10)
+    track = tracked((0, at(40, "building")))
+    assert track.activity(own) == Activity(phase="tool", tools=own.tools, stage="building", progress=40)
+    track.observe(at(None, "Compiling", source="output"), 10)
+    assert track.activity() == Activity(stage="Compiling", progress=None)
+
+
+def test_the_rules_get_the_same_object_until_something_changes() -> None:
+    track = tracked(*STEADY)
+    first = track.activity()
+    track.observe(STEADY[-1][1], 60)
+    assert track.activity() is first
+    track.observe(at(21, "building"), 62)
+    assert track.activity() is not first
+
+
+@pytest.mark.parametrize(
+    "progress", [None, at(50, "Bash (x)", source="turns"), at(None, "x", source="activity")]
+)
+def test_the_rules_are_told_of_no_stage_where_there_is_none(progress: Progress | None) -> None:
+    own = Activity(phase="tool")
+    assert tracked((0, progress)).activity(own) is own
+    assert tracked((0, progress)).activity() is SILENT
 
 
 def test_nothing_is_known_of_what_says_nothing() -> None:

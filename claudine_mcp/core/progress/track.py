@@ -6,9 +6,10 @@ Times are seconds of the clock that it is given, which nobody sets and which sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
+from claudine_mcp.core.activity import SILENT, Activity
 from claudine_mcp.core.eta import Eta, Pace, Unknown
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.progress.model import ACTIVITY, TURNS, Progress
@@ -55,6 +56,7 @@ class ProgressTrack:
         self._is_suspended: bool = stored.get("isSuspended", False)
         self._pace = Pace(stored.get("pace"))
         self._announced: JSON = stored.get("announced", {})
+        self._activity = SILENT
         self._shown: JSON | None = None
         self._shown_at = 0.0
         self._shown_eta: Eta | Unknown = Unknown("")
@@ -127,6 +129,23 @@ class ProgressTrack:
     def phase(self) -> str | None:
         """The part of the work that the run is at; None if it names none."""
         return None if self.progress is None else _phase(self.progress)
+
+    def activity(self, own: Activity = SILENT) -> Activity:
+        """Add to what a run does the part of the work that it is at, and how far it is; for the rules.
+
+        Args:
+            own: what is known of it otherwise.
+
+        Returns:
+            The same object as before, until something changes.
+        """
+        progress = self.progress
+        if progress is None or progress.source in _UNSTEADY:
+            return own
+        found = replace(own, stage=progress.phase or "", progress=progress.percent)
+        if found != self._activity:
+            self._activity = found
+        return self._activity
 
     def unmoved_s(self, at: float) -> float | None:
         """Give for how long nothing has moved, suspensions not counted; None while nothing is known."""

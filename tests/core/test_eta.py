@@ -209,3 +209,33 @@ def test_a_run_that_is_cut_short_never_makes_it_sooner(ends: list[float], factor
     if isinstance(censored, Eta):
         assert censored.p50_s >= known(shortened).p50_s
         assert isinstance(whole, Eta)
+
+
+DURATIONS: dict[str, Callable[[random.Random], float]] = {
+    "even": lambda random: random.uniform(100, 200),
+    "lognormal": lambda random: 600 * math.exp(random.gauss(0, 0.5)),
+    "heavy tail": lambda random: 60 * random.paretovariate(1.5),
+    "quick from a cache, or slow": lambda random: random.choice((20, 900)) * random.uniform(0.9, 1.1),
+}
+
+
+@pytest.mark.parametrize("cancelled_share", [0.0, 0.2])
+@pytest.mark.parametrize("name", DURATIONS)
+def test_the_quantiles_of_its_like_hold_for_simulated_runs(name: str, cancelled_share: float) -> None:
+    dice, draw = random.Random(name), DURATIONS[name]  # the same cases in every run
+    within: list[tuple[bool, bool]] = []
+    for _ in range(1500):
+        past = [PastRun(draw(dice)) for _ in range(20)]
+        past = [
+            PastRun(run.seconds * dice.random(), is_censored=True) if dice.random() < cancelled_share else run
+            for run in past
+        ]
+        takes_s = draw(dice)
+        age_s = takes_s * dice.choice((0.0, 0.3, 0.8))
+        eta = from_history(past, age_s, "make")
+        if isinstance(eta, Eta):
+            within.append((takes_s - age_s <= eta.p50_s, takes_s - age_s <= eta.p90_s))
+    assert len(within) > 1350, "nearly all get an estimate"
+    p50, p90 = (sum(item[each] for item in within) / len(within) for each in (0, 1))
+    assert 0.45 <= p50 <= 0.70
+    assert 0.85 <= p90 <= 0.95

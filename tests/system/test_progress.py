@@ -135,6 +135,33 @@ async def test_a_bar_on_the_error_stream_within_epochs_gives_an_estimate(home: H
             assert (view.phase, view.total) == ("Epoch 1/2", 2)
 
 
+async def test_a_real_pytest_is_followed_file_by_file(home: Home) -> None:
+    for number in (1, 2, 3, 4):
+        waits = (
+            f"import pathlib, time\n\ndef test_it():\n    while not pathlib.Path('gate{number}').exists():\n"
+        )
+        (home.work / f"test_{number}.py").write_text(waits + "        time.sleep(0.02)\n", encoding="utf-8")
+    pytest_alone = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir=."]
+    async with home.front() as front:
+        task = await submit(front, pytest_alone)
+        for number, percent in ((1, 25.0), (2, 50.0), (3, 75.0)):
+            (home.work / f"gate{number}").touch()
+            view = await progress_of(front, task, percent=percent)
+            assert (view.phase, view.source) == ("tests", "pytest")
+        (home.work / "gate4").touch()
+        assert (await ended(front, task)).outcome == "succeeded"
+        await progress_of(front, task, percent=100.0)
+
+
+async def test_what_is_told_to_the_terminal_is_taken_first(home: Home) -> None:
+    async with home.front() as front:
+        task = await puppet(front, home)
+        with strings(home) as pipe:
+            pipe.write("echo '[ 10%] Building x'; printf '\\033]9;4;1;30\\033\\\\'\n")
+            await progress_of(front, task, percent=30.0, source="terminal")
+        await ended(front, task)
+
+
 async def test_a_task_tells_of_itself_and_a_bad_line_is_said_to_be_ignored(home: Home) -> None:
     async with home.front() as front:
         task = await puppet(front, home)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from claudine_mcp.core.activity import SILENT, Activity, RunningTool
 from claudine_mcp.core.eta import Eta, Unknown
 from claudine_mcp.core.progress.model import Progress
-from claudine_mcp.core.progress.track import MAX_PHASES, ProgressTrack
+from claudine_mcp.core.progress.track import ProgressTrack
 
 WALL = 1.7e9
 
@@ -37,23 +37,20 @@ STEADY = [(2.0 * n, at(1.0 * n, "building")) for n in range(21)]
 def test_it_knows_since_when_nothing_has_moved() -> None:
     track = tracked((10, at(5, "a")), (20, at(6, "a")), (30, at(6, "a")))
     assert track.moved_at == 20
-    assert track.unmoved_s(50) == 30
     track.observe(at(6, "b"), 60)
     assert track.moved_at == 60
 
 
-def test_it_knows_how_long_phases_take() -> None:
-    track = tracked((0, at(5, "a")), (10, at(6, "b")), (15, at(6, "b")), (40, at(7, "c")))
-    assert (track.phase, track.phase_since, track.in_phase_s(45)) == ("c", 40, 5)
-    assert track.earlier_phases_s == [10, 30]
-    for n in range(100):
-        track.observe(at(7, f"phase {n}"), 50 + n)
-    assert len(track.earlier_phases_s) == MAX_PHASES
+def test_it_knows_since_when_the_phase_lasts() -> None:
+    track = tracked((0, at(5, "a")), (10, at(6, "b")), (15, at(7, "b")))
+    assert track.phase_since == 10
+    track.observe(at(8), 20)
+    assert track.phase_since is None
 
 
 def test_what_a_claude_code_does_just_now_is_no_phase() -> None:
     track = tracked(*((10.0 * n, at(None, f"Bash ({n})", source="activity")) for n in range(5)))
-    assert (track.phase, track.phase_since, track.earlier_phases_s) == (None, None, [])
+    assert track.phase_since is None
     assert track.moved_at == 40
 
 
@@ -85,7 +82,7 @@ def test_the_rules_are_told_of_no_stage_where_there_is_none(progress: Progress |
 
 def test_nothing_is_known_of_what_says_nothing() -> None:
     track = tracked((0, None), (10, None))
-    assert (track.moved_at, track.unmoved_s(20), track.in_phase_s(20)) == (None, None, None)
+    assert (track.moved_at, track.phase_since) == (None, None)
     assert track.eta(20) == Unknown("it reports no progress")
     assert track.shown(20, WALL) is None
     assert track.announcement(20) is None
@@ -96,10 +93,8 @@ def test_suspended_time_does_not_count() -> None:
     before = track.eta(40)
     track.observe(at(20, "building"), 40, is_suspended=True)
     assert track.eta(3600) == Unknown("it is suspended")
-    assert track.unmoved_s(3600) == 0
     track.observe(at(20, "building"), 4000)
     assert track.eta(4000) == before
-    assert track.in_phase_s(4001) == 41
 
 
 # -- estimates ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A run's progress in the course of time: since when it has not moved, how long phases take, when it will be over.
+"""A run's progress in the course of time: since when it has not moved, and when it will be over.
 
 Times are seconds of the clock that it is given, which nobody sets and which stands while the machine sleeps.
 """
@@ -20,7 +20,6 @@ ANNOUNCE_EVERY_S: Final = 10.0
 """A run's progress is announced no more often than that."""
 ANNOUNCE_STEP: Final = 10
 """Per cent from one announcement to the next, within a phase."""
-MAX_PHASES: Final = 20
 _UNSTEADY: Final = frozenset((TURNS, ACTIVITY))
 
 _SHOWN_EVERY_S: Final = 30.0  # what has changed by less than a per cent
@@ -39,7 +38,6 @@ class ProgressTrack:
         moved_at: when it last changed, or another phase began; None while nothing is known.
         phase_since: when the present phase was first seen, None without one. What a Claude Code does just now, while
             it keeps no list, is no phase.
-        earlier_phases_s: how long each of the last phases before it took, suspensions not counted; oldest first.
     """
 
     def __init__(self, stored: Mapping[str, Any] | None = None) -> None:
@@ -48,9 +46,6 @@ class ProgressTrack:
         self.progress: Progress | None = None if known is None else Progress(**known)
         self.moved_at: float | None = stored.get("movedAt")
         self.phase_since: float | None = stored.get("phaseSince")
-        self.earlier_phases_s: list[float] = stored.get("earlierPhases", [])
-        self._phase_began_s: float = stored.get("phaseBegan", 0.0)
-        self._moved_s: float = stored.get("moved", 0.0)
         self._active_s: float = stored.get("active", 0.0)
         self._seen_at: float | None = stored.get("seenAt")
         self._is_suspended: bool = stored.get("isSuspended", False)
@@ -73,9 +68,6 @@ class ProgressTrack:
             "progress": None if self.progress is None else asdict(self.progress),
             "movedAt": self.moved_at,
             "phaseSince": self.phase_since,
-            "earlierPhases": self.earlier_phases_s,
-            "phaseBegan": self._phase_began_s,
-            "moved": self._moved_s,
             "active": self._active_s,
             "seenAt": self._seen_at,
             "isSuspended": self._is_suspended,
@@ -98,9 +90,9 @@ class ProgressTrack:
         before = self.progress
         self.progress = progress
         if before is None or _phase(progress) != _phase(before):
-            self._begin_phase(before, progress, at)
+            self.phase_since = None if _phase(progress) is None else at
         if before is None or (progress.amount, progress.phase) != (before.amount, before.phase):
-            self.moved_at, self._moved_s = at, self._active_s
+            self.moved_at = at
         amount = progress.amount
         if amount is None:
             return
@@ -111,24 +103,11 @@ class ProgressTrack:
             self._pace = Pace()
         self._pace.advance(amount[0], self._active_s)
 
-    def _begin_phase(self, before: Progress | None, progress: Progress, at: float) -> None:
-        if before is not None and _phase(before) is not None:
-            self.earlier_phases_s = [*self.earlier_phases_s, self._active_s - self._phase_began_s][
-                -MAX_PHASES:
-            ]
-        self.phase_since = None if _phase(progress) is None else at
-        self._phase_began_s = self._active_s
-
     def _active(self, at: float) -> float:
         """Give how long the run was followed and not suspended."""
         if self._seen_at is None or self._is_suspended:
             return self._active_s
         return self._active_s + max(at - self._seen_at, 0.0)
-
-    @property
-    def phase(self) -> str | None:
-        """The part of the work that the run is at; None if it names none."""
-        return None if self.progress is None else _phase(self.progress)
 
     def activity(self, own: Activity = SILENT) -> Activity:
         """Add to what a run does the part of the work that it is at, and how far it is; for the rules.
@@ -146,14 +125,6 @@ class ProgressTrack:
         if found != self._activity:
             self._activity = found
         return self._activity
-
-    def unmoved_s(self, at: float) -> float | None:
-        """Give for how long nothing has moved, suspensions not counted; None while nothing is known."""
-        return None if self.moved_at is None else self._active(at) - self._moved_s
-
-    def in_phase_s(self, at: float) -> float | None:
-        """Give for how long the present phase has lasted, suspensions not counted; None without one."""
-        return None if self.phase_since is None else self._active(at) - self._phase_began_s
 
     def eta(self, at: float) -> Eta | Unknown:
         """Give how much longer the run takes by its own progress."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from claudine_mcp.core.alerts import OFFERED
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import JSON, CommandKind, Event
 from claudine_mcp.core.units import parse_duration_ms
@@ -15,14 +16,14 @@ from claudine_mcp.front import dialogue
 from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import View, moment
-from claudine_mcp.registry.alerts import get_alert, hand_out, open_alerts
+from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
+from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.questions import QUESTION
 
 SHOWN_AT_MOST = 5
 QUESTIONS = frozenset({"allow", "deny"})
 ALWAYS = ("continue", "snooze")
 """What can be said to any alert, besides what it suggests: that it is all right, or that it can wait."""
-ACTIONS = ("allow", "deny", *ALWAYS, "cancel")
 
 
 class AlertView(View):
@@ -111,6 +112,9 @@ async def answer(
         raise InvalidInput(
             "action", f"{action!r} is not offered by alert {alert_id}", f"Offered: {', '.join(offered)}."
         )
+    if action in QUESTIONS:  # it warns that a question waits
+        task_id = await dialogue.answer(front, await _question_behind(front, alert), action, message)
+        return f"task {task_id} goes on with that answer"
     if action == "cancel":
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
@@ -121,9 +125,20 @@ async def answer(
     return str(result["done"])
 
 
+async def _question_behind(front: Front, alert: Alert) -> int:
+    """Give the number of the question because of which a task is stalled."""
+    async with front.db.read() as tx:
+        asked = [
+            item.args["alertId"] for item in await open_questions(tx) if item.task_id == alert.event.task_id
+        ]
+    if not asked:
+        raise AlertNotFound(alert.event.seq, [], "what it was about has been answered")
+    return min(asked)
+
+
 def _check(action: str, message: str | None, snooze: int | str | None) -> None:
-    if action not in ACTIONS:
-        raise InvalidInput("action", f"{action!r} is none", f"Give one of {', '.join(ACTIONS)}.")
+    if action not in OFFERED:
+        raise InvalidInput("action", f"{action!r} is none", f"Give one of {', '.join(sorted(OFFERED))}.")
     if message is not None and action not in QUESTIONS:
         raise InvalidInput("message", f"{action} takes none", 'It belongs to "deny".')
     if (snooze is not None) != (action == "snooze"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from claudine_mcp.core.samples import OtherClaude, TreeSample
@@ -39,7 +40,13 @@ class TreeSampler:
         self._leaves_open = False
 
     def sample(
-        self, roots: Mapping[str, Root], outputs: Mapping[str, int], at: float, *, weigh: Collection[str] = ()
+        self,
+        roots: Mapping[str, Root],
+        outputs: Mapping[str, int],
+        at: float,
+        *,
+        weigh: Collection[str] = (),
+        look_into: Collection[str] = (),
     ) -> dict[str, TreeSample]:
         """Make one pass; give a sample of each run.
 
@@ -48,6 +55,7 @@ class TreeSampler:
             outputs: bytes that each run has printed.
             at: now, on the monotonic clock.
             weigh: runs whose PSS is read now, though it is not due.
+            look_into: runs of which one wants to know what their threads wait for.
         """
         changed = self._follow(roots)
         for tree in self._trees.values():
@@ -57,6 +65,9 @@ class TreeSampler:
         samples = {run: tree.sample(at, outputs.get(run, 0)) for run, tree in self._trees.items()}
         for run in self._weigh(at, weigh):
             samples[run] = self._trees[run].with_weight(samples[run])
+        for run in look_into:
+            if run in samples:
+                samples[run] = replace(samples[run], wait_channels=self._trees[run].wait_channels(at))
         return samples
 
     def other_claude(self, at: float) -> OtherClaude:

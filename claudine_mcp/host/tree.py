@@ -15,12 +15,15 @@ from typing import Final
 
 from claudine_mcp.core.samples import TreeSample
 from claudine_mcp.host.probes import Probe, Reading, Transfer
+from claudine_mcp.host.wait_channels import wait_channels
 
 SLOW_S: Final = 5.0
 """Between two readings of descriptors, and of what is read from disk and written to it."""
 WEIGH_S: Final = 30.0
 """Between two readings of PSS: 0.2 ms for a process of 10 MB, 6 ms for one of 300 MB, 12 ms for one of 1 GB."""
 FIRST_WEIGHED_S: Final = 5.0
+CHANNELS_S: Final = 5.0
+"""Between two looks at what threads wait for: 10 µs each."""
 
 _NOTHING: Final = Reading(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -67,6 +70,8 @@ class Tree:
         self._read_bytes, self._written_bytes = Inherited(), Inherited()
         self._others: dict[int, tuple[int, int | None]] = {}
         self._slow: dict[str, int | None] = {}
+        self._channels: frozenset[str] | None = None
+        self._channels_at = -math.inf
         self._pss: tuple[int | None, float | None] = (None, None)
 
     def keep(self, keeper: Probe) -> None:
@@ -141,7 +146,10 @@ class Tree:
             output_bytes=output_bytes,
             pss_bytes=self._pss[0],
             pss_at=self._pss[1],
-            **self._slow,
+            fds=self._slow.get("fds"),
+            most_fds=self._slow.get("most_fds"),
+            read_bytes=self._slow.get("read_bytes"),
+            written_bytes=self._slow.get("written_bytes"),
         )
 
     def with_weight(self, sample: TreeSample) -> TreeSample:
@@ -156,6 +164,14 @@ class Tree:
         ]
         if any(pss is not None for pss, _ in weights):
             self._pss = sum(reading.rss_bytes if pss is None else pss for pss, reading in weights), at
+
+    def wait_channels(self, at: float) -> frozenset[str] | None:
+        """Give in which functions of the kernel its threads sleep, read every few seconds; None: nobody tells."""
+        if at - self._channels_at >= CHANNELS_S:
+            self._channels_at = at
+            alive = [probe.process.pid for probe in self.probes.values() if probe.reading.alive]
+            self._channels = wait_channels(alive)
+        return self._channels
 
     def _read_slowly(self) -> None:
         alive = [probe for probe in self.probes.values() if probe.reading.alive]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from claudine_mcp.core.config import Level
+from collections.abc import Mapping
+
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.progress.model import Progress
@@ -121,20 +122,17 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
     )
 
 
-def overdue(task: Task, run: Run, at: float, *, level: Level) -> Event:
-    """A run takes longer than its timeout."""
+def timed_out(task: Task, run: Run, at: float) -> Event:
+    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
     limit = human_duration(task.spec["timeout"] / 1000)
-    cancels = task.spec.get("onTimeout") == "cancel"
     return Event(
         "task:overdue",
-        Severity.INFO if level is Level.PASSIVE else Severity.WARNING,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}"
-        + ("; it is cancelled" if cancels else ""),
+        Severity.NOTICE,
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
         at,
         task_id=task.id,
         run_id=run.id,
         data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
-        suggestions=() if cancels else ({"action": "cancel", "label": "end it (CancelTask)"},),
     )
 
 
@@ -166,12 +164,16 @@ def supervisor_started(epoch: int, runs: int, at: float) -> Event:
     )
 
 
-def over_soft_cap(active: int, soft: int, hard: int, at: float) -> Event:
-    """P0 tasks made the number of active tasks pass the soft cap."""
+def active(run_id: str, more: Mapping[str, int], at: float) -> Event:
+    """A run has printed: how many bytes to each stream since that was told last."""
+    task_id = run_id.partition(".")[0]
+    stream, total = next(iter(more)) if len(more) == 1 else "both", sum(more.values())
     return Event(
-        "limit:concurrency",
-        Severity.WARNING,
-        f"{active} tasks are active, more than limits.softMaxConcurrent ({soft}): P0 may, up to {hard}",
+        "task:active",
+        Severity.DEBUG,
+        f"task {task_id} has printed {human_size(total)}",
         at,
-        data={"active": active, "soft": soft, "hard": hard},
+        task_id=task_id,
+        run_id=run_id,
+        data={"taskId": task_id, "stream": stream, "data": {"bytes": total}},
     )

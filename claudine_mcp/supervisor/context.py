@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.samples import SystemSample, TreeSample
@@ -25,12 +25,33 @@ def _watch_nothing(_path: Path) -> None:
     """The clock finds it."""
 
 
+class Stream(NamedTuple):
+    """One output stream of a run."""
+
+    run_id: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one look at everything has shown: a sample of each run that has begun, by run id, and of the machine."""
+    """What one look at everything has shown.
+
+    Attributes:
+        runs: a sample of each run that has begun, by run id.
+        printed: bytes of each output stream.
+    """
 
     runs: Mapping[str, TreeSample]
     system: SystemSample
+    printed: Mapping[Stream, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Runs of which the next look should show what is too dear to be read each time."""
+
+    weight: Collection[str] = ()
+    wait_channels: Collection[str] = ()
 
 
 @dataclass
@@ -46,6 +67,7 @@ class Context:
         statuses: wait statuses of reaped processes that were not keepers, by pid.
         observed: the runs that may have processes, by run id.
         tick: the newest look at the observed runs and the machine; None while nothing runs, or nobody is to look.
+        wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         watch: has the supervisor woken when this file grows.
         trace: told the name of each step that a crash may come after; tests crash there.
@@ -59,6 +81,7 @@ class Context:
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
     tick: Tick | None = None
+    wanted: Wanted = Wanted()
     admission_due: bool = True
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anyio
 import anyio.to_thread
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import CommandKind, Run, Task
 from claudine_mcp.core.states import State
@@ -70,6 +71,10 @@ class Following:
         has_more = has_grown and output.read()
         output.look()
         return has_more or (has_grown and output.wants_end_of_input())
+
+    def activity(self, permission: str) -> Activity | None:
+        """Give what the run is doing by its own word; None before anything of it was looked at."""
+        return None if self._output is None else self._output.activity(permission)
 
     def may_have_news(self) -> bool:
         """Whether anything was read that was not written down."""

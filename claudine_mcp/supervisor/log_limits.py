@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import anyio.to_thread
 
@@ -14,7 +14,7 @@ from claudine_mcp.host.holes import can_release, release_head, released_bytes
 from claudine_mcp.registry.events import add_event, events_after
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor import announce
-from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.context import Context, Stream
 from claudine_mcp.supervisor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,6 @@ HURRY_SHARE: Final = 0.25
 """Of the limit, what a stream may grow in one tick before it is looked at more often."""
 
 
-class Stream(NamedTuple):
-    """One output stream of a run."""
-
-    run_id: str
-    name: str
-
-
 class LogLimits:
     """Knows how long the streams of all runs are, and keeps them within the limit.
 
@@ -41,13 +34,14 @@ class LogLimits:
         watchers: the runs that are followed, by run id.
 
     Attributes:
+        sizes: of every stream when it was measured last, in bytes.
         is_hurried: whether a stream grows so fast that it should be looked at before the next tick.
     """
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
-        self._sizes: dict[Stream, int] = {}
+        self.sizes: Mapping[Stream, int] = {}
         self._paths: dict[Stream, Path] = {}
         self._released: dict[Stream, int] = {}
         self._announced: set[Stream] = set()
@@ -60,27 +54,27 @@ class LogLimits:
         Args:
             folders: the directory of each run.
         """
-        before, limit = self._sizes, self._ctx.settings.limits.max_log_bytes
+        before, limit = self.sizes, self._ctx.settings.limits.max_log_bytes
         self._paths = {
             Stream(run, name): path / f"{name}.log" for run, path in folders.items() for name in STREAMS
         }
-        self._sizes = {stream: _size(path) for stream, path in self._paths.items()}
-        self._released = {stream: until for stream, until in self._released.items() if stream in self._sizes}
-        self._announced &= self._sizes.keys()
-        grown = (size - before.get(stream, size) for stream, size in self._sizes.items())
+        self.sizes = {stream: _size(path) for stream, path in self._paths.items()}
+        self._released = {stream: until for stream, until in self._released.items() if stream in self.sizes}
+        self._announced &= self.sizes.keys()
+        grown = (size - before.get(stream, size) for stream, size in self.sizes.items())
         self.is_hurried = self._can_release is not False and any(more > limit * HURRY_SHARE for more in grown)
-        for stream, size in self._sizes.items():
+        for stream, size in self.sizes.items():
             if size > limit and stream not in self._released:
                 self._released[stream] = _released(self._paths[stream])
         printed = dict.fromkeys(folders, 0)
-        for stream, size in self._sizes.items():
+        for stream, size in self.sizes.items():
             printed[stream.run_id] += size
         return printed
 
     async def enforce(self) -> None:
         """Release the beginning of every stream that was too long when it was measured."""
         limit = self._ctx.settings.limits.max_log_bytes
-        for stream, size in self._sizes.items():
+        for stream, size in self.sizes.items():
             released = self._released.get(stream, 0)
             watcher = self._watchers.get(stream.run_id)
             if size - released <= limit or watcher is None:

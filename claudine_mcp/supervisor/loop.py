@@ -36,6 +36,8 @@ from claudine_mcp.registry.tasks import (
 )
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.diagnosis import Diagnosis
+from claudine_mcp.supervisor.heartbeat import Heartbeat
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.observation import reap
@@ -70,13 +72,13 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
-        self._sampler = Sampler(ctx, self._watchers, self._ballast)
+        judges = (Heartbeat(ctx).judge, Diagnosis(ctx, self._watchers).judge)
+        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges)
         self._notifier = Notifier(ctx, lambda: reap(ctx))
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
         self._newest_seq = -1
-        self._over_soft = False
         self._kept_house_at = ctx.mono() - HOUSEKEEPING_EVERY_S
 
     async def adopt(self) -> int:
@@ -248,10 +250,6 @@ class Supervisor:
                 for task_id, reason in decisions.skip.items():
                     await self._skip(tx, task_id, reason)
                 watchers = [await self._start(tx, task_id) for task_id in decisions.admit]
-                total = active + len(watchers)
-                if decisions.over_soft and not self._over_soft:
-                    await add_event(tx, announce.over_soft_cap(total, caps.soft, caps.hard, self._ctx.wall()))
-                self._over_soft = total > caps.soft
         self._ctx.trace("admitted")
         if decisions.skip:
             self._ctx.admission_due = True  # others may depend on what was skipped

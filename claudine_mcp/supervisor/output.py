@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from claudine_mcp.core.activity import SILENT, Activity
 from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.progress.model import ACTIVITY, TURNS, Progress
 from claudine_mcp.core.progress.track import ProgressTrack
@@ -65,6 +66,8 @@ class RunOutput:
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
         self._kept, self._kept_offset = task.seen, self._offset
+        self._activity = SILENT
+        self._active_until: tuple[int, str] | None = None
         self.stored_offset = self._offset
         self._is_pressed = False
         self._has_moved = False
@@ -153,6 +156,21 @@ class RunOutput:
     def press(self) -> None:
         """Have what is known written down soon, whether it is news or not: the log is to be shortened."""
         self._is_pressed = self.follower is not None and self.follower.offset > self.stored_offset
+
+    def activity(self, permission: str) -> Activity:
+        """Give what the run is doing: the same object as before, as long as nothing has changed.
+
+        Args:
+            permission: what it asks to be allowed, which its output does not tell.
+        """
+        if self.follower is None:
+            return self._activity
+        if (self._offset, permission) != self._active_until:
+            self._active_until = self._offset, permission
+            found = self.follower.activity(permission)
+            if found != self._activity:
+                self._activity = found
+        return self._activity
 
     def may_have_news(self) -> bool:
         """Whether anything was read since something was kept, progress was seen, or something is to be kept anyway."""

@@ -132,11 +132,13 @@ class Sampler:
         if self._trees is None:
             self._trees = TreeSampler()
         at = self._ctx.mono()
-        runs = self._trees.sample(roots, printed, at, weigh=weigh)
+        wanted = self._ctx.wanted
+        weigh = {*weigh, *wanted.weight} if record else weigh
+        runs = self._trees.sample(roots, printed, at, weigh=weigh, look_into=wanted.wait_channels)
         system = self._system.sample(at, self._trees.other_claude(at))
         if record:
             self._recorder.take(self._ctx.wall(), runs, system)
-        return Tick(runs, system)
+        return Tick(runs, system, self._logs.sizes)
 
     async def _limit_logs(self) -> None:
         """Look at the streams alone."""

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
 from claudine_mcp.core.progress.model import Progress
@@ -80,6 +81,10 @@ class Follower(Protocol):
 
     def takes_messages(self) -> bool:
         """Whether it has read what it was started with, so that messages come after that."""
+        ...
+
+    def activity(self, permission: str) -> Activity:
+        """Give what the run is doing; `permission`: what it asks to be allowed, which its output does not tell."""
         ...
 
     def wants_end_of_input(self) -> bool:

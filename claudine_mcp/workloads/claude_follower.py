@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.units import format_time
 from claudine_mcp.workloads.base import Fate
+from claudine_mcp.workloads.claude_activity import activity
 from claudine_mcp.workloads.claude_judge import judge
 from claudine_mcp.workloads.claude_progress import progress_of
 from claudine_mcp.workloads.claude_sessions import ANSWERED
@@ -76,6 +78,10 @@ class ClaudeFollower:
     def takes_messages(self) -> bool:
         """See `Follower`. It says nothing before it has read its first message."""
         return bool(self._reader.state.session_id)
+
+    def activity(self, permission: str) -> Activity:
+        """See `Follower`."""
+        return activity(self._reader.state, permission=permission)
 
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""

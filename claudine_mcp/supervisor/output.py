@@ -163,14 +163,12 @@ class RunOutput:
         Args:
             permission: what it asks to be allowed, which its output does not tell.
         """
-        if self.follower is None:
-            return self._activity
-        if (self._offset, permission) != self._active_until:
+        if self.follower is not None and (self._offset, permission) != self._active_until:
             self._active_until = self._offset, permission
             found = self.follower.activity(permission)
             if found != self._activity:
                 self._activity = found
-        return self._activity
+        return self.track.activity(self._activity)
 
     def may_have_news(self) -> bool:
         """Whether anything was read since something was kept, progress was seen, or something is to be kept anyway."""

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import anyio
 import pytest
 from support import Home, ended, events_of, in_state, wait_for
 
@@ -207,6 +208,28 @@ async def test_another_run_begins_without_the_progress_of_the_one_before(home: H
         assert row_of(again).progress is None
         await wait_for((home.work / "gate").is_fifo)
         (home.work / "gate").write_text("go\n", encoding="utf-8")
+        await ended(front, task)
+
+
+async def test_a_command_that_speaks_and_comes_no_further_is_stuck(home: Home) -> None:
+    home.configure(monitoring={"sampleInterval": "100ms", "stallThreshold": "1s"})
+    chatters = "mkfifo fifo; (while sleep 0.1; do echo chatter; done) & " + PUPPET.partition("; ")[2]
+    async with home.front() as front:
+        task = await puppet(front, home, chatters + "; kill $!")
+        with strings(home) as pipe:
+            for percent in (10, 20, 30, 40):
+                pipe.write(f'echo "{percent} packing" >> "$CLAUDINE_PROGRESS"\n')
+                await progress_of(front, task, percent=percent)
+                await anyio.sleep(1.5)  # what passes faster is not remembered
+            (event,) = await wait_for(
+                lambda: events_of(front, task, "task:stuck-phase"), what="the event", timeout_s=60
+            )
+            assert (event.data["phase"], event.data["percent"]) == ("packing", 40.0)
+            pipe.write('echo "50 packing" >> "$CLAUDINE_PROGRESS"\n')
+            (cleared,) = await wait_for(
+                lambda: events_of(front, task, "task:recovered"), what="the end of it"
+            )
+            assert cleared.data["of"] == "task:stuck-phase"
         await ended(front, task)
 
 

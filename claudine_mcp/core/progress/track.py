@@ -52,6 +52,7 @@ class ProgressTrack:
         self._pace = Pace(stored.get("pace"))
         self._announced: JSON = stored.get("announced", {})
         self._activity = SILENT
+        self._given_for: tuple[Activity | None, Progress | None] = (None, None)
         self._shown: JSON | None = None
         self._shown_at = 0.0
         self._shown_eta: Eta | Unknown = Unknown("")
@@ -88,7 +89,7 @@ class ProgressTrack:
         if progress is None:
             return
         before = self.progress
-        self.progress = progress
+        self.progress = before if progress == before else progress
         if before is None or _phase(progress) != _phase(before):
             self.phase_since = None if _phase(progress) is None else at
         if before is None or (progress.amount, progress.phase) != (before.amount, before.phase):
@@ -121,9 +122,11 @@ class ProgressTrack:
         progress = self.progress
         if progress is None or progress.source in _UNSTEADY:
             return own
-        found = replace(own, stage=progress.phase or "", progress=progress.percent)
-        if found != self._activity:
-            self._activity = found
+        if own is not self._given_for[0] or progress is not self._given_for[1]:
+            self._given_for = own, progress
+            found = replace(own, stage=progress.phase or "", progress=progress.percent)
+            if found != self._activity:
+                self._activity = found
         return self._activity
 
     def eta(self, at: float) -> Eta | Unknown:

@@ -40,7 +40,12 @@ async def WaitForEvents(  # noqa: N802
     ctx: Ctx,
     after: Annotated[int | None, Field(description="cursor; default: what happens from now on")] = None,
     taskIds: Annotated[list[str] | None, Field(description="only of these tasks")] = None,
-    types: Annotated[list[str] | None, Field(description='only of these types, like "task:ended"')] = None,
+    types: Annotated[
+        list[str] | None,
+        Field(
+            description='only of these types, like "task:ended"; "task:progress" comes only if it is named'
+        ),
+    ] = None,
     minSeverity: Literal["debug", "info", "notice", "warning", "error", "critical"] = "info",
     until: Annotated[
         Literal["event", "ended", "allEnded"],

@@ -7,6 +7,7 @@ from typing import Any
 
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.core.units import human_duration, human_size
 
@@ -78,6 +79,20 @@ def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
         run_id=run.id,
         data={"taskId": task.id, "processes": count},
         suggestions=({"action": "cancel", "label": "end what it left running (CancelTask)"},),
+    )
+
+
+def progress(task: Task, run: Run, told: Progress, at: float) -> Event:
+    """A run has come further, or to another phase."""
+    percent = None if told.percent is None else f"{told.percent:g} %{' of' if told.is_of_phase else ''}"
+    return Event(
+        "task:progress",
+        Severity.INFO,
+        f"{task.name} ({task.id}): " + " ".join(part for part in (percent, told.phase) if part),
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "percent": told.percent, "phase": told.phase},
     )
 
 

@@ -111,6 +111,14 @@ def task_fields(view: TaskView) -> None:
             ("killed", "by the kernel, for memory" if view.killed_for_memory else None),
             ("runs", "; ".join(earlier) or None),
             ("note", view.note),
+            *(
+                (
+                    alert.severity,
+                    f"{alert.message}: `claudine-mcp answer {alert.alert_id} {'|'.join(alert.actions)}`",
+                )
+                for alert in view.open_alerts or ()
+                if view.question is None or alert.alert_id != view.question.alert_id
+            ),
             *claude_fields(view),
         ]
     )

@@ -18,6 +18,7 @@ from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.payload import event_payload
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import format_time
+from claudine_mcp.front.alert_views import AlertView
 from claudine_mcp.front.progress_views import EtaView, ProgressView, progress_view
 from claudine_mcp.front.view import View
 
@@ -104,6 +105,9 @@ class TaskView(TaskRow):
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
     eta: EtaView | None = Field(default=None, description="while it runs")
+    open_alerts: list[AlertView] | None = Field(
+        default=None, description="what is wrong with it; AnswerAlert answers"
+    )
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
@@ -184,6 +188,7 @@ def view_of(
     question: QuestionView | None = None,
     unread_messages: list[str] | None = None,
     eta: EtaView | None = None,
+    open_alerts: list[AlertView] | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -212,6 +217,7 @@ def view_of(
         unread_messages=unread_messages,
         progress=progress_view(task),
         eta=eta,
+        open_alerts=open_alerts or None,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,

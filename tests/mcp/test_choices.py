@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from alerting import alerts_about
 from forms import User, connected, handshaken
 from mcp_tasks import Handle, TaskClient
 from support import Home, ended, in_state, wait_for
 
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import Outcome, State
-from claudine_mcp.front.alerts import alerts_about
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import pytest
+from alerting import alerts_about
 from support import Home, ended, wait_for
 
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.front.alerts import AlertView, alerts_about, alerts_of, answer
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.alerts import alerts_of, answer
 from claudine_mcp.front.clients import present
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.submit import CommandRequest

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from alerting import alerts_about
 from support import Home, ended, in_state, wait_for
 
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import Event, Severity, Task
 from claudine_mcp.core.states import State
-from claudine_mcp.front.alerts import alerts_about, answer
+from claudine_mcp.front.alerts import answer
 from claudine_mcp.front.following import events_page
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.monitoring import configure, settings_in_force

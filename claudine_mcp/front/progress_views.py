@@ -10,6 +10,7 @@ from pydantic import Field
 from claudine_mcp.core.classes import class_of
 from claudine_mcp.core.eta import Eta, PastRun, from_history
 from claudine_mcp.core.models import Task
+from claudine_mcp.core.progress.model import ACTIVITY, TURNS
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import format_time, human_duration
 from claudine_mcp.front.view import View
@@ -46,11 +47,14 @@ class EtaView(View):
 
 
 def progress_of(task: Task) -> Mapping[str, Any] | None:
-    """Give what is known of the progress of a task's last run, None if nothing is or another run is to come."""
+    """Give what is known of the progress of a task's last run; None if nothing is, or another run is to come.
+
+    What a Claude Code was doing last, or how many turns it had used, is no progress of a run that is over.
+    """
     known: Mapping[str, Any] | None = (task.seen or {}).get("progress")
     if known is None or known["run"] != task.run or task.state is State.QUEUED:
         return None
-    return known
+    return None if task.state is State.ENDED and known.get("source") in {TURNS, ACTIVITY} else known
 
 
 def progress_view(task: Task, *, is_brief: bool = False) -> ProgressView | None:

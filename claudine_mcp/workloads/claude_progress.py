@@ -15,12 +15,13 @@ _WORDS: Final = {
     Phase.TOOL: "running a tool",
     Phase.RETRYING: "waiting to ask the API again",
     Phase.RATE_LIMITED: "waiting for a rate limit to pass",
+    Phase.RESULT: "has answered",
     Phase.BACKGROUND: "work in the background",
 }
 
 
 def progress_of(state: StreamState, max_turns: int | None) -> Progress | None:
-    """Give how far a run is; None while it has not begun, and when it has given its result.
+    """Give how far a run is; None while it has not begun.
 
     By its list of what is to be done; without one by its turns, of which it may take `max_turns` for a message.
     """

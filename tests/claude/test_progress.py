@@ -79,3 +79,11 @@ async def test_without_a_list_its_turns_and_its_tool_are_told_and_its_own_report
         await progress_of(front, task, percent=70.0, phase="mending", source="file")
         (claude_home.work / "two").touch()
         await ended(front, task, timeout_s=90)
+
+
+async def test_what_it_did_last_is_not_left_standing(claude_home: Home) -> None:
+    async with claude_home.front() as front:
+        task = await delegate(front, DelegateRequest("FAKE: bash echo 1 | text done", allowed_tools=["Bash"]))
+        await ended(front, task, timeout_s=90)
+        view = await task_view(front, task.id)
+        assert (view.progress, view.eta) == (None, None)

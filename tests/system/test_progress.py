@@ -18,7 +18,7 @@ from claudine_mcp.core.models import CommandKind, Kind, Priority, Run, Severity,
 from claudine_mcp.core.states import State
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.progress_views import EtaView, ProgressView
+from claudine_mcp.front.progress_views import EtaView, ProgressView, progress_view
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.front.views import row_of, shown
 from claudine_mcp.front.waiting import Wanted, wait_for_events
@@ -231,6 +231,24 @@ async def test_a_command_that_speaks_and_comes_no_further_is_stuck(home: Home) -
             )
             assert cleared.data["of"] == "task:stuck-phase"
         await ended(front, task)
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "is_told"),
+    [
+        ("turns", State.RUNNING, True),
+        ("turns", State.ENDED, False),
+        ("activity", State.ENDED, False),
+        ("todos", State.ENDED, True),
+        ("file", State.ENDED, True),
+    ],
+)
+def test_what_a_claude_code_did_last_is_no_progress_of_a_run_that_is_over(
+    source: str, state: State, *, is_told: bool
+) -> None:
+    told = {"run": 1, "source": source, "percent": 25.0, "phase": "Bash (make)"}
+    task = Task("t", Kind.CLAUDE, "t", "/", {}, Priority.P1, state, 0.0, 0.0, run=1, seen={"progress": told})
+    assert (progress_view(task) is not None) is is_told
 
 
 async def test_why_there_is_no_estimate_is_said(home: Home) -> None:

@@ -45,16 +45,16 @@ def test_after_a_result_its_turns_are_those_of_several_messages() -> None:
     assert progress_of(state, 8) == Progress("activity", phase="waiting for the model")
 
 
-def test_nothing_is_said_before_the_beginning_and_after_the_result() -> None:
+def test_nothing_is_said_before_the_beginning_and_the_last_tool_is_past_after_the_result() -> None:
     assert progress_of(StreamState(), 8) is None
-    assert progress_of(known(INIT, ANSWER, RESULT), 8) is None
+    assert progress_of(known(INIT, ANSWER, RESULT), 8) == Progress("activity", phase="has answered")
 
 
 def test_each_phase_has_words_or_needs_none() -> None:
     for phase in Phase:
         state = StreamState(phase=phase)
         progress = progress_of(state, None)
-        assert (progress is None) == (phase in {Phase.STARTING, Phase.RESULT})
+        assert (progress is None) == (phase is Phase.STARTING)
 
 
 def test_what_claude_writes_is_one_safe_line() -> None:

@@ -236,7 +236,7 @@ def main() -> int:
     scores, days = play_all(scenarios, options.seeds)
     whole = total(scores)
     text = table(scores)
-    head = f"{len(scenarios)} scenarios, {days:.1f} simulated days"
+    head = f"{len(scenarios)} scenario{'' if len(scenarios) == 1 else 's'}, {days:.1f} simulated days"
     print(f"{head}, played in {time.perf_counter() - began:.0f} s\n\n{text}")
     for kind, items in (("missed", whole.missed), ("false", whole.false)):
         if items:

@@ -233,7 +233,10 @@ def main() -> int:
     if options.timeline:
         return show(scenarios)
     began = time.perf_counter()
-    scores, days = play_all(scenarios, options.seeds)
+    try:
+        scores, days = play_all(scenarios, options.seeds)
+    except WrongScenario as error:  # in what is drawn anew while it is played
+        parser.error(str(error))
     whole = total(scores)
     text = table(scores)
     head = f"{len(scenarios)} scenario{'' if len(scenarios) == 1 else 's'}, {days:.1f} simulated days"

@@ -18,6 +18,7 @@ THEMES = {
     "idle": "Idle, with 20 running tasks",
     "delegation": "A delegated Claude Code",
     "stream": "Reading what a delegated run prints",
+    "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",
     "rules": "Judging runs",
     "detection": "Recognition, by scenarios with known truth",

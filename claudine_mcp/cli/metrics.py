@@ -12,6 +12,7 @@ from claudine_mcp.cli.options import AsJson, TaskId
 from claudine_mcp.cli.words import DONE
 from claudine_mcp.core.units import human_duration, human_size
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.health.findings import plural
 from claudine_mcp.front.metrics import task_metrics
 from claudine_mcp.front.system_views import MetricsView, MetricView
 from claudine_mcp.front.views import shown
@@ -57,9 +58,8 @@ def _show(view: MetricsView) -> None:
     if view.newest_sample_age_seconds is None:
         return
     age = human_duration(view.newest_sample_age_seconds)
-    say(
-        f"run {view.run}: {view.processes} processes, {view.threads} threads {age} ago; {view.begin} to {view.end}"
-    )
+    size = f"{plural(view.processes or 0, 'process', 'processes')}, {plural(view.threads or 0, 'thread')} {age} ago"
+    say(f"run {view.run}: {size}; {view.begin} to {view.end}")
     rows: list[list[str]] = []
     for name, label in ROWS:
         found: MetricView | None = getattr(view, name)

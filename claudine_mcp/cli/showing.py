@@ -11,9 +11,10 @@ from claudine_mcp.cli.words import ago, told
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.states import Outcome, State
 from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time, printable
+from claudine_mcp.front.health.findings import plural
 from claudine_mcp.front.progress_views import EtaView, ProgressView
 from claudine_mcp.front.system_views import Machine
-from claudine_mcp.front.views import TaskRow, TaskView, row_of
+from claudine_mcp.front.views import SampleView, TaskRow, TaskView, row_of
 
 STYLE_OF: dict[str, str] = {
     **dict.fromkeys(map(str, Outcome), BAD),
@@ -103,6 +104,7 @@ def task_fields(view: TaskView) -> None:
             ("took", None if view.runtime_seconds is None else human_duration(view.runtime_seconds)),
             ("timeout", _timeout(view)),
             ("output", ", ".join(sizes) or None),
+            ("uses", None if view.sample is None else _use(view.sample)),
             (
                 "silent for",
                 None if view.silent_for_seconds is None else human_duration(view.silent_for_seconds),
@@ -155,11 +157,18 @@ def _dependencies(view: TaskView) -> str | None:
     return ", ".join(f"{item['taskId']} ({item['on']})" for item in view.depends_on or ()) or None
 
 
+def _use(sample: SampleView) -> str:
+    memory = sample.rss_bytes if sample.pss_bytes is None else min(sample.pss_bytes, sample.rss_bytes)
+    stopped = f", {sample.stopped} stopped" if sample.stopped else ""
+    cpu = "" if sample.cpu_percent is None else f", {sample.cpu_percent:g} % of a CPU"
+    processes = plural(sample.processes, "process", "processes")
+    return f"{human_size(memory)} in {processes}{stopped}{cpu}, {human_duration(sample.age_seconds)} ago"
+
+
 def _leftovers(view: TaskView) -> str | None:
     if not view.leftovers:
         return None
-    noun = "process" if view.leftovers == 1 else "processes"
-    return f"{view.leftovers} {noun}; `claudine-mcp cancel {view.task_id}` ends them"
+    return f"{plural(view.leftovers, 'process', 'processes')}; `claudine-mcp cancel {view.task_id}` ends them"
 
 
 def machine_lines(machine: Machine) -> list[str]:
@@ -180,10 +189,10 @@ def machine_lines(machine: Machine) -> list[str]:
         lines.append(f"            in the last {window}: memory available {available}, load {load}")
     other = machine.other_claude
     if other.processes:
-        noun = "process" if other.processes == 1 else "processes"
         orphans = f", {other.orphans} orphaned" if other.orphans else ""
         lines.append(
-            f"beside us   {other.processes} {noun} of Claude Code, {human_size(other.rss_bytes)}{orphans}"
+            f"beside us   {plural(other.processes, 'process', 'processes')} of Claude Code, "
+            f"{human_size(other.rss_bytes)}{orphans}"
         )
     return lines
 

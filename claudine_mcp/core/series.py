@@ -103,7 +103,7 @@ def sliced(rows: Sequence[Row], begin: float, end: float, points: int) -> list[R
     if not rows:
         return []
     longest_s = max(row.span_s for row in rows)
-    count = max(1, min(points, math.ceil((end - begin) / longest_s))) if longest_s else points
+    count = max(1, min(points, int((end - begin) // longest_s))) if longest_s else points
     length_s = (end - begin) / count
     found: list[list[Row]] = [[] for _ in range(count)]
     for row in rows:

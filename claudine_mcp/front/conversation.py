@@ -7,7 +7,7 @@ from pathlib import Path
 
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.front.log_file import LogFile, Piece, open_log
-from claudine_mcp.front.logs import LogLine, LogPage, first_cursor
+from claudine_mcp.front.logs import LogLine, LogPage, first_cursor, released_note
 from claudine_mcp.workloads.claude_stream import RESULT_BYTES
 from claudine_mcp.workloads.claude_text import Narrator
 
@@ -58,6 +58,8 @@ def _last(log: LogFile, lines: int, *, run: int, ended: bool) -> LogPage:
     shown, cut = _newest_within_budget(list(told)[-lines:] if lines else [])
     is_cut = cut or len(told) > lines or bool(pieces and pieces[0].start > log.released_bytes)
     notes = ["only the end of the conversation is shown"] if is_cut else []
+    if not is_cut and log.released_bytes:
+        notes.append(released_note(log))
     end = rest.start if rest else pieces[-1].end if pieces else log.size_bytes
     return LogPage(_lines(shown), _cursor(run, end), truncated=bool(notes), notes=notes)
 
@@ -66,7 +68,8 @@ def _next(log: LogFile, offset: int, lines: int, *, run: int, ended: bool) -> Lo
     narrator = Narrator()
     shown: list[str] = []
     room = BUDGET_CHARS
-    position = offset
+    notes = [released_note(log)] if offset < log.released_bytes else []
+    position = offset = max(offset, log.released_bytes)
     for piece in log.pieces_from(offset, longest_bytes=RESULT_BYTES, ended=ended):
         if piece.goes_on:
             told: list[str] = []
@@ -74,13 +77,15 @@ def _next(log: LogFile, offset: int, lines: int, *, run: int, ended: bool) -> Lo
             told = [_too_long(piece)] if piece.continues else narrator.tell(piece.raw)
         size = sum(map(len, told))
         if shown and (len(shown) + len(told) > lines or size > room):
-            return LogPage(_lines(shown), _cursor(run, position), truncated=True, more=True)
+            return LogPage(_lines(shown), _cursor(run, position), truncated=True, notes=notes, more=True)
         shown += told
         room -= size
         position = piece.end
         if position - offset >= PIECE_BYTES:
-            return LogPage(_lines(shown), _cursor(run, position), truncated=False, more=True)
-    return LogPage(_lines(shown), _cursor(run, position), truncated=False)
+            return LogPage(
+                _lines(shown), _cursor(run, position), truncated=bool(notes), notes=notes, more=True
+            )
+    return LogPage(_lines(shown), _cursor(run, position), truncated=bool(notes), notes=notes)
 
 
 def _whole(log: LogFile, piece: Piece) -> Piece:

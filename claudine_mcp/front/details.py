@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import anyio.to_thread
 
 from claudine_mcp.core.models import Task
-from claudine_mcp.core.states import State
+from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.front.alert_views import alert_view
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.metrics import newest_sample
 from claudine_mcp.front.progress_views import eta_view, needs_history
 from claudine_mcp.front.views import QuestionView, QueueView, TaskView, question_view, queue_view, view_of
 from claudine_mcp.registry.alerts import open_alerts
@@ -41,19 +43,15 @@ async def task_view(front: Front, wanted: str) -> TaskView:
             question = None if asked is None else question_view(asked, task)
         if task.session_id is not None and task.state is State.ENDED:
             unread = await _unread_messages(tx, task)
-    eta = eta_view(task, past, time.time())
-    return await anyio.to_thread.run_sync(
-        lambda: view_of(
-            task,
-            runs,
-            front.state_dir,
-            queue=queue,
-            question=question,
-            unread_messages=unread,
-            eta=eta,
-            open_alerts=alerts,
-        )
-    )
+    more: dict[str, Any] = {"open_alerts": alerts or None, "eta": eta_view(task, past, time.time())}
+
+    def look() -> TaskView:
+        view = view_of(task, runs, front.state_dir, queue=queue, question=question, unread_messages=unread)
+        if task.run and task.state in ACTIVE:
+            more["sample"] = newest_sample(front.state_dir, task)
+        return view.model_copy(update=more)
+
+    return await anyio.to_thread.run_sync(look)
 
 
 async def _unread_messages(tx: Transaction, task: Task) -> list[str] | None:

@@ -241,7 +241,12 @@ class _View:
     def say_released(self) -> None:
         """Note that what came first is gone."""
         self.is_cut = True
-        self.notes.append(f"the first {self.log.released_bytes:,} bytes were released")
+        self.notes.append(released_note(self.log))
+
+
+def released_note(log: LogFile) -> str:
+    """Say that the beginning of a stream is gone."""
+    return f"the first {log.released_bytes:,} bytes were released (limits.maxLogBytes)"
 
 
 def _rendered(piece: Piece, *, as_is: bool) -> _Entry:

@@ -24,6 +24,7 @@ from claudine_mcp.front.system_views import (
     OtherClaudeView,
     PressureView,
 )
+from claudine_mcp.front.views import SampleView
 from claudine_mcp.host.system import measure
 from claudine_mcp.registry.metrics import MACHINE, SPAN_S, Latest, MetricsError, read_latest, read_series
 
@@ -82,17 +83,17 @@ def _task_view(state_dir: Path, task: Task, window_s: float, points: int) -> Met
         else:
             why = "there are no samples in this window"
         return MetricsView(task_id=task.id, run=task.run, notes=[why])
-    begin = max(end - window_s, rows[0].at)
+    begin, end = max(end - window_s, rows[0].at), _end(rows)
     slices = sliced(rows, begin, end, points)
     return MetricsView(
         task_id=task.id,
         run=task.run,
-        newest_sample_age_seconds=round(max(0.0, now - latest.at), 1),
+        newest_sample_age_seconds=_age_s(latest),
         processes=latest.sample["processes"],
         threads=latest.sample["threads"],
         stopped=latest.sample["stopped"] or None,
         begin=format_time(begin),
-        end=format_time(end),
+        end=format_time(min(end, latest.at)),
         at=[format_time(row.at) for row in slices],
         **_metrics(TASK_METRICS, rows, slices, latest, with_series=True),
     )
@@ -119,17 +120,50 @@ def _metric(
             return None
         return round(value) if name.endswith("_bytes") else round(value, _DIGITS)
 
+    # The newest sample is a little newer than the newest row.
+    known = [found.low, found.high] if current is None else [found.low, found.high, current]
     means = [None if (stat := row.stats[place]) is None else stat.mean for row in slices]
     return MetricView(
         current=shown(current),
-        min=shown(found.low) or 0,
+        min=shown(min(known)) or 0,
         mean=shown(found.mean) or 0,
-        max=shown(found.high) or 0,
+        max=shown(max(known)) or 0,
         p95=shown(found.p95) or 0,
         growth_per_minute=shown(found.growth_per_minute),
         sparkline=sparkline(means),
         series=[shown(mean) for mean in means] if with_series else None,
     )
+
+
+def newest_sample(state_dir: Path, task: Task) -> SampleView | None:
+    """Give what a task's run used when it was last looked at; None: it was not, or that is out of reach. Blocks."""
+    run_id = f"{task.id}.{task.run}"
+    try:
+        latest = read_latest(state_dir, [run_id]).get(run_id)
+    except MetricsError:  # TaskMetrics says why
+        return None
+    if latest is None:
+        return None
+    sample = latest.sample
+    percent = sample["cpu_percent"]
+    return SampleView(
+        age_seconds=_age_s(latest),
+        processes=sample["processes"],
+        stopped=sample["stopped"] or None,
+        threads=sample["threads"],
+        rss_bytes=sample["rss_bytes"],
+        pss_bytes=sample["pss_bytes"],
+        cpu_percent=None if percent is None else round(percent, _DIGITS),
+        fds=sample["fds"],
+    )
+
+
+def _end(rows: Sequence[Row]) -> float:
+    return rows[-1].at + rows[-1].span_s
+
+
+def _age_s(latest: Latest) -> float:
+    return round(max(0.0, time.time() - latest.at), 1)
 
 
 async def machine(front: Front, run_ids: Sequence[str]) -> Machine:
@@ -152,9 +186,7 @@ def _machine(state_dir: Path, run_ids: Sequence[str]) -> Machine:
     fresh = {subject: last.sample for subject, last in latest.items() if now - last.at <= FRESH_S}
     known = fresh.pop(MACHINE, None)
     sample = measure(state_dir, None if known is None else OtherClaude(**known["other_claude"]))
-    return _machine_view(
-        sample, fresh, None if MACHINE not in latest else _history(rows, latest[MACHINE], now)
-    )
+    return _machine_view(sample, fresh, None if MACHINE not in latest else _history(rows, latest[MACHINE]))
 
 
 def _machine_view(
@@ -189,16 +221,16 @@ def _machine_view(
     )
 
 
-def _history(rows: Sequence[Row], latest: Latest, now: float) -> MachineHistory | None:
+def _history(rows: Sequence[Row], latest: Latest) -> MachineHistory | None:
     if not rows:
         return None
-    begin = rows[0].at
+    begin, end = rows[0].at, _end(rows)
     found = _metrics(
-        MACHINE_METRICS, rows, sliced(rows, begin, now, HISTORY_POINTS), latest, with_series=False
+        MACHINE_METRICS, rows, sliced(rows, begin, end, HISTORY_POINTS), latest, with_series=False
     )
     return MachineHistory(
-        window_seconds=round(now - begin, 1),
-        newest_sample_age_seconds=round(max(0.0, now - latest.at), 1),
+        window_seconds=round(end - begin, 1),
+        newest_sample_age_seconds=_age_s(latest),
         memory_available_bytes=found["available_bytes"],
         load=found["load"],
         memory_pressure=found["memory_pressure"],

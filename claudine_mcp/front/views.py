@@ -90,6 +90,19 @@ class PhaseView(View):
     error: str | None = None
 
 
+class SampleView(View):
+    """What a task's whole process tree used when it was last looked at."""
+
+    age_seconds: float
+    processes: int
+    stopped: int | None = Field(default=None, description="of the processes, by a signal")
+    threads: int
+    rss_bytes: int = Field(description="shared pages count more than once")
+    pss_bytes: int | None = Field(default=None, description="its fair share; read every 30 s")
+    cpu_percent: float | None = Field(default=None, description="of one processor")
+    fds: int | None = Field(default=None, description="open descriptors")
+
+
 class TaskView(TaskRow):
     """A task whole."""
 
@@ -111,6 +124,7 @@ class TaskView(TaskRow):
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
+    sample: SampleView | None = Field(default=None, description="while it is active; TaskMetrics has more")
     session_id: str | None = None
     model: str | None = None
     phase: PhaseView | None = None
@@ -187,8 +201,6 @@ def view_of(
     queue: QueueView | None = None,
     question: QuestionView | None = None,
     unread_messages: list[str] | None = None,
-    eta: EtaView | None = None,
-    open_alerts: list[AlertView] | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -216,8 +228,6 @@ def view_of(
         question=question,
         unread_messages=unread_messages,
         progress=progress_view(task),
-        eta=eta,
-        open_alerts=open_alerts or None,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,

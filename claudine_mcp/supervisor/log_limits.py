@@ -89,12 +89,15 @@ class LogLimits:
             if stream not in self._announced:
                 await self._announce(stream, watcher)
                 self._announced.add(stream)
-            until = min(size - int(limit * KEPT_SHARE), watcher.releasable_bytes(stream.name))
-            if self._can_release and until > released:
+            if not self._can_release:
+                continue
+            wanted = size - int(limit * KEPT_SHARE)
+            until = min(wanted, watcher.releasable_bytes(stream.name))
+            if until < wanted:
+                watcher.press_output()
+            if until > released:
                 path = self._paths[stream]
                 self._released[stream] = await anyio.to_thread.run_sync(release_head, path, until) or released
-            elif self._can_release:
-                watcher.press_output()
 
     async def _announce(self, stream: Stream, watcher: Watcher) -> None:
         """Say it once, whatever happens to the supervisor: before anything is released."""

@@ -111,6 +111,13 @@ class Recorder:
         """Make hours of what is old, and remove what is older, or of tasks that are not known any more."""
         self._guarded(lambda: self._store.tidy(wall, kept_s, known))
 
+    def rest(self, wall: float) -> None:
+        """Write down all that is left of runs: there are none any more."""
+        over = self._raw.keys() - {MACHINE}
+        if over:
+            self._before = {}
+            self._write(wall, over)
+
     def close(self) -> None:
         """Write down what is left, and let go of the file."""
         if self._raw:

@@ -118,6 +118,7 @@ class Sampler:
             if not (roots and is_wanted):
                 self._rest()
             if not roots:
+                await anyio.to_thread.run_sync(self._recorder.rest, self._ctx.wall())
                 return None
 
             def look() -> Tick | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,10 @@ class ClaudeFollower:
 
     def _stderr(self) -> str:
         try:
-            return (self._run / "stderr.log").read_bytes()[-STDERR_BYTES:].decode("utf-8", "replace")
+            with (self._run / "stderr.log").open("rb") as file:
+                # Not all of it: however long it is, its beginning may be a hole.
+                file.seek(max(0, file.seek(0, os.SEEK_END) - STDERR_BYTES))
+                return file.read(STDERR_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
 

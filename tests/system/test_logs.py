@@ -437,7 +437,7 @@ def test_a_released_head_is_skipped_and_reported(paths: Paths) -> None:
     lines = [f"line {n:04}" for n in range(2000)]  # ten bytes each
     append(paths["stdout"], "".join(f"{line}\n" for line in lines).encode())
     release_head(paths["stdout"], 10_000)
-    note = "stdout: the first 10,000 bytes were released"
+    note = "stdout: the first 10,000 bytes were released (limits.maxLogBytes)"
     page = tail(paths, 5000, run=1, budget_chars=10**6)
     assert texts(page) == lines[1000:]
     assert page.notes == ["stdout: 20,000 bytes in all; the last 1,000 lines are shown", note]
@@ -455,7 +455,7 @@ def test_a_released_head_is_skipped_and_reported(paths: Paths) -> None:
 def test_a_log_released_to_its_end_has_nothing_to_show(paths: Paths) -> None:
     append(paths["stdout"], b"line\n" * 4096)
     release_head(paths["stdout"], 5 * 4096)
-    note = "stdout: the first 20,480 bytes were released"
+    note = "stdout: the first 20,480 bytes were released (limits.maxLogBytes)"
     assert tail(paths, 10, run=1) == LogPage([], "1:stdout=20480:stderr=0", truncated=True, notes=[note])
     page = read_from(paths, first_cursor(paths, run=1), 10, run=1)
     assert page == LogPage([], "1:stdout=20480:stderr=0", truncated=True, notes=[note])
@@ -474,7 +474,7 @@ def test_a_line_whose_beginning_was_released_counts_from_there(paths: Paths) -> 
     release_head(paths["stdout"], 8192)
     page = tail(paths, 1, run=1, budget_bytes=100)
     assert texts(page)[0].startswith("… [11,709 more bytes] …xxx")
-    assert "stdout: the first 8,192 bytes were released" in page.notes
+    assert "stdout: the first 8,192 bytes were released (limits.maxLogBytes)" in page.notes
 
 
 # What would not fit into memory

@@ -205,7 +205,7 @@ async def store_seen(tx: Transaction, run: Run, shown: Mapping[str, Any], state:
 async def submitters_of(tx: Transaction, ids: Collection[str]) -> dict[str, JSON]:
     """Give who submitted each of these tasks; removed ones are left out."""
     marks = ", ".join("?" * len(ids))
-    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", ids)
+    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", [*ids])
     return {row["id"]: json.loads(row["submitter"]) for row in rows}
 
 

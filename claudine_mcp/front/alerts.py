@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from claudine_mcp.core.alerts import Caller, concerns
+from claudine_mcp.core.alerts import HANDED_AT_MOST, Caller, concerns
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import CommandKind, Event
 from claudine_mcp.core.units import parse_duration_ms
@@ -45,14 +45,20 @@ class OpenAlerts:
 
 async def alerts_of(front: Front) -> OpenAlerts:
     """Give what is open and concerns this caller, and note that it was told."""
-    caller, now = caller_of(front), time.time()
-    async with front.db.read() as tx:
-        mine = await _concerning(tx, await open_alerts(tx, now, session=caller.session), caller)
+    mine = await open_to(front)
     shown = mine[:SHOWN_AT_MOST]
     if shown:
         async with front.db.write() as tx:
-            await hand_out(tx, [alert.event.seq for alert in shown], caller.session)
+            await hand_out(tx, [alert.event.seq for alert in shown], caller_of(front).session)
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
+
+
+async def open_to(front: Front, *, handed_less_than: int = HANDED_AT_MOST) -> list[Alert]:
+    """Give what is open, concerns this caller, and was told to it less often than this; most severe first."""
+    caller, now = caller_of(front), time.time()
+    async with front.db.read() as tx:
+        found = await open_alerts(tx, now, session=caller.session, handed_less_than=handed_less_than)
+        return await _concerning(tx, found, caller)
 
 
 async def alerts_about(front: Front, task_id: str) -> list[AlertView]:

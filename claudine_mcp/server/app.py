@@ -16,7 +16,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import alerts, delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server import alerts, delegation, monitoring, plugin, reading, resources, tasks
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
@@ -80,7 +80,9 @@ class ClaudineServer(MCPServer[Session]):
                 raise error.__cause__ from error
             raise
         if isinstance(result, CallToolResult):
-            return await alerts.with_alerts(await self._session.front(), result)
+            front = await self._session.front()
+            async with self._session.telling:
+                return await alerts.with_alerts(front, result)
         return result
 
 
@@ -101,11 +103,14 @@ def explain(error: ValidationError) -> str:
 def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
     """Build the server for a client with this environment and working directory."""
     session = Session(env, cwd)
+    plugged = plugin.Plugin(session, env) if env.get(plugin.MONITOR_DIR) else None
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Session]) -> AsyncGenerator[Session]:
         async with anyio.create_task_group() as group:
             group.start_soon(session.stand_by)
+            if plugged is not None:
+                group.start_soon(plugged.keep_woken)
             yield session
             group.cancel_scope.cancel()
 
@@ -120,5 +125,7 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
     for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
+    if plugged is not None:
+        plugin.register(server, plugged)
     server.complete_schemas()
     return server

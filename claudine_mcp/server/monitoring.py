@@ -10,7 +10,7 @@ from pydantic import Field
 
 from claudine_mcp.front.system_views import Overview, Setting
 from claudine_mcp.front.views import EventView, TaskRow, View, event_view, row_of
-from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
+from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
 
 
 class Events(View):
@@ -56,9 +56,10 @@ async def WaitForEvents(  # noqa: N802
     async def progress(seconds: float, what: str) -> None:
         await ctx.report_progress(seconds, limit_s, what)
 
-    waited = await wait_for_events(
-        front, Wanted(after, ids, types or [], Severity(minSeverity), until), limit_s, progress
-    )
+    wanted = Wanted(after, ids, types or [], Severity(minSeverity), until)
+    with session_of(ctx).calls.waiting(wanted) as answers:
+        waited = await wait_for_events(front, wanted, limit_s, progress)
+        answers(waited)
     return Events(
         events=[event_view(event) for event in waited.events],
         cursor=waited.cursor,

@@ -13,6 +13,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
 from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.server.calls import Calls
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -30,6 +31,10 @@ class Session:
     Args:
         env: the environment that the client gave this server.
         cwd: the working directory that it gave it.
+
+    Attributes:
+        calls: those that tell how tasks end.
+        telling: held by whoever tells the client of alerts or ends, so that nothing is told twice at once.
     """
 
     def __init__(self, env: Mapping[str, str], cwd: str) -> None:
@@ -38,6 +43,8 @@ class Session:
         self._front: Front | None = None
         self._opened: AbstractAsyncContextManager[Front] | None = None
         self._opening = anyio.Lock()
+        self.calls = Calls()
+        self.telling = anyio.Lock()
 
     async def front(self) -> Front:
         """Give the client's side of the state directory.
@@ -88,8 +95,12 @@ Ctx = Context[Session, Any]
 
 async def front_of(ctx: Ctx) -> Front:
     """Give the front of the client that a request came from."""
-    session: Session = ctx.request_context.lifespan_context
-    return await session.front()
+    return await session_of(ctx).front()
+
+
+def session_of(ctx: Ctx) -> Session:
+    """Give the session of the client that a request came from."""
+    return ctx.request_context.lifespan_context
 
 
 def told_to_the_model(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

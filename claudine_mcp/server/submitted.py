@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from claudine_mcp.front.views import QueueView, TaskView, View
-from claudine_mcp.server.session import Ctx
+from claudine_mcp.server.session import Ctx, session_of
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -32,6 +32,8 @@ async def submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Subm
         async def progress(seconds: float, what: str) -> None:
             await ctx.report_progress(seconds, None, what)
 
-        await wait_for_events(front, Wanted(task_ids=[task_id], until="ended"), None, progress)
+        wanted = Wanted(task_ids=[task_id], until="ended")
+        with session_of(ctx).calls.waiting(wanted) as answers:
+            answers(await wait_for_events(front, wanted, None, progress))
     view = await task_view(front, task_id)
     return Submitted(task_id=view.task_id, state=view.state, queue=view.queue, task=view if wait else None)

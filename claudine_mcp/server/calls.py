@@ -1,0 +1,54 @@
+"""The calls of a client that tell how tasks end: what they tell needs no telling again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from claudine_mcp.core.models import Event
+    from claudine_mcp.front.news import Fate
+    from claudine_mcp.front.waiting import Waited, Wanted
+
+
+class Calls:
+    """The open calls of one server that wait for tasks, and what those that have answered have told."""
+
+    def __init__(self) -> None:
+        self._open: list[Wanted] = []
+        self._told: set[int] = set()
+        self._told_until: dict[str, int] = {}
+
+    @contextmanager
+    def waiting(self, wanted: Wanted) -> Generator[Callable[[Waited], None]]:
+        """Count a call as open; it says what it tells. One that is given up tells nothing."""
+
+        def answer(waited: Waited) -> None:
+            self._told |= {event.seq for event in waited.events}
+            if wanted.until != "event":  # the answer shows the tasks themselves
+                self._told_until |= dict.fromkeys(wanted.task_ids, waited.cursor)
+
+        self._open.append(wanted)
+        try:
+            yield answer
+        finally:
+            self._open.remove(wanted)
+
+    def fate(self, event: Event) -> Fate:
+        """Say of an end whether a call tells it."""
+        if event.type != "task:ended" or event.task_id is None:
+            return "untold"
+        if event.seq in self._told or event.seq <= self._told_until.get(event.task_id, 0):
+            return "told"
+        return "being told" if any(_tells(wanted, event) for wanted in self._open) else "untold"
+
+
+def _tells(wanted: Wanted, event: Event) -> bool:
+    if wanted.task_ids and event.task_id not in wanted.task_ids:
+        return False
+    if wanted.until != "event":
+        return True
+    return (
+        not wanted.types or event.type in wanted.types
+    ) and event.severity.rank >= wanted.min_severity.rank

@@ -1,0 +1,105 @@
+"""What the plugin is made of, and that Claude Code takes it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+from claude_code import LIMIT_S, PLUGIN, ClaudeCode, claude_env, program_on_path
+from fake_api import FakeApi
+from support import Home
+
+import claudine_mcp
+from claudine_mcp.core.sections import HOOK_MS
+from claudine_mcp.server.app import build_server
+
+ROOT = PLUGIN.parent
+
+
+def read(name: str) -> Any:
+    return json.loads((PLUGIN / name).read_text(encoding="utf-8"))
+
+
+def test_its_version_is_that_of_the_program() -> None:
+    assert read(".claude-plugin/plugin.json")["version"] == claudine_mcp.__version__
+
+
+async def test_its_hooks_call_tools_that_are_there_with_what_they_take(home: Home) -> None:
+    directory = read(".mcp.json")["mcpServers"]["claudine"]["env"]
+    server = build_server({**home.env, **directory}, str(home.work))
+    tools = {tool.name: tool for tool in await server.list_tools()}
+    hooks = [
+        hook
+        for groups in read("hooks/hooks.json")["hooks"].values()
+        for group in groups
+        for hook in group["hooks"]
+    ]
+    assert len(hooks) == 3
+    for hook in hooks:
+        assert hook["server"] == "plugin:claudine:claudine"
+        assert hook["input"].keys() == tools[hook["tool"]].input_schema["properties"].keys()
+        assert tools[hook["tool"]].meta == {"ui": {"visibility": ["app"]}}
+    assert max(hook["timeout"] for hook in hooks) * 1000 == HOOK_MS
+
+
+async def test_a_server_that_no_plugin_started_has_no_tools_for_hooks(home: Home) -> None:
+    tools = await build_server(home.env, str(home.work)).list_tools()
+    assert not [tool.name for tool in tools if "Session" in tool.name]
+
+
+async def test_the_skill_names_only_tools_and_settings_that_there_are(home: Home) -> None:
+    tools = {tool.name for tool in await build_server(home.env, str(home.work)).list_tools()}
+    skill = (PLUGIN / "skills/claudine/SKILL.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][A-Za-z]+)`", skill))
+    assert named
+    assert named <= tools
+
+
+@pytest.mark.claude
+@pytest.mark.parametrize("part", [".", "plugin"])
+def test_claude_code_finds_nothing_wrong_with_it(claude_argv: list[str], home: Home, part: str) -> None:
+    done = subprocess.run(
+        [*claude_argv, "plugin", "validate", "--strict", str(ROOT / part)],
+        env=claude_env(home.folder, "http://127.0.0.1:9"),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Validation passed" in done.stdout
+
+
+@pytest.mark.claude
+def test_it_can_be_installed_from_a_clone(claude_argv: list[str], home: Home) -> None:
+    with FakeApi() as api:
+        env = claude_env(home.folder, api.url) | {
+            name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")
+        }
+        env["PATH"] = program_on_path(home.folder, env["PATH"])
+        for command in (["marketplace", "add", str(ROOT)], ["install", "claudine@claudine"]):
+            done = subprocess.run(
+                [*claude_argv, "plugin", *command],
+                env=env,
+                cwd=home.work,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_S,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        claude = ClaudeCode(claude_argv, env, home.work, home.folder)
+        try:
+            run = claude.run("FAKE: text done", strict=False)
+        finally:
+            claude.end()
+    begin = run.lines("system", "init")[0]
+    assert [(server["name"], server["status"]) for server in begin["mcp_servers"]] == [
+        ("plugin:claudine:claudine", "connected")
+    ]
+    assert "claudine:claudine" in begin["skills"]
+    assert run.result["result"] == "done"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +51,34 @@ async def test_its_hooks_call_tools_that_are_there_with_what_they_take(home: Hom
 async def test_a_server_that_no_plugin_started_has_no_tools_for_hooks(home: Home) -> None:
     tools = await build_server(home.env, str(home.work)).list_tools()
     assert not [tool.name for tool in tools if "Session" in tool.name]
+
+
+@pytest.mark.parametrize("place", ["checkout", "PATH", "nowhere"])
+def test_the_server_is_that_of_the_checkout_else_that_on_the_path(home: Home, place: str) -> None:
+    """And it takes the place of the script: by their common parent it finds the monitor."""
+    clone, programs = home.folder / "a clone", home.folder / "programs"
+    shutil.copytree(PLUGIN, clone / "plugin")
+    programs.mkdir()
+    found = {"PATH": [programs], "checkout": [clone / ".venv/bin", programs]}.get(place, [])
+    for folder in found:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "claudine-mcp").write_text('#!/bin/sh\necho "$0 $PPID"\n')
+        (folder / "claudine-mcp").chmod(0o755)
+    shell = subprocess.run(["sh", "-c", "command -v dirname"], capture_output=True, text=True, check=True)
+    (programs / "dirname").symlink_to(shell.stdout.strip())
+    done = subprocess.run(
+        ["/bin/sh", clone / "plugin/scripts/server.sh"],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found:
+        program, parent = done.stdout.rsplit(maxsplit=1)
+        assert (Path(program).resolve(), int(parent)) == (found[0] / "claudine-mcp", os.getpid())
+    else:
+        assert done.returncode == 127
+        assert "neither in" in done.stderr
 
 
 async def test_the_skill_names_only_tools_and_settings_that_there_are(home: Home) -> None:

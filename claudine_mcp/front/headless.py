@@ -27,22 +27,24 @@ INTERACTIVE = "cli"
 """CLAUDE_CODE_ENTRYPOINT of a terminal's; that of `claude -p` is "sdk-cli"."""
 
 
-def ends_with_its_turn(env: Mapping[str, str], argv: Sequence[str]) -> bool:
-    """Whether a Claude Code leaves when it has answered: it was given one prompt, and nobody can give it another.
+def ends_with_its_turn(env: Mapping[str, str], claude_pid: int) -> bool:
+    """Whether a Claude Code leaves when it has answered: nobody can give it another prompt.
 
     Args:
         env: what it gave its server.
-        argv: its command line. With `--input-format stream-json` a program speaks with it, which is a conversation.
+        claude_pid: of it.
     """
-    given = any(
-        argument == "stream-json" and before == "--input-format"
-        for before, argument in itertools.pairwise(argv)
-    )
-    streams = given or "--input-format=stream-json" in argv
-    return bool(argv) and not streams and env.get("CLAUDE_CODE_ENTRYPOINT", INTERACTIVE) != INTERACTIVE
+    is_interactive = env.get("CLAUDE_CODE_ENTRYPOINT", INTERACTIVE) == INTERACTIVE
+    return not is_interactive and takes_one_prompt(_argv_of(claude_pid))
 
 
-def argv_of(pid: int) -> list[str]:
+def takes_one_prompt(argv: Sequence[str]) -> bool:
+    """Whether a command line is that of a run with one prompt; not with a program that goes on speaking to it."""
+    streams = ("--input-format", "stream-json") in itertools.pairwise(argv)
+    return bool(argv) and not streams and "--input-format=stream-json" not in argv
+
+
+def _argv_of(pid: int) -> list[str]:
     """Give the command line of a process, empty if it cannot be read."""
     import psutil  # noqa: PLC0415 - needed at the end of a `claude -p` only
 

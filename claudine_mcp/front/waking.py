@@ -25,17 +25,21 @@ async def keep_woken(front: Front, news: News, file: MonitorFile) -> None:
         ClaudineError: the registry cannot be used.
         OSError: the file cannot be written.
     """
-    looked, was_rung = -1, True
+    looked, was_rung, was_read = -1, True, False
     with listen(front.db.bell) as listener:
         while True:
             cursor = await newest(front)
-            is_due = cursor != looked or not was_rung  # the bell rings for much that is no event
-            if is_due and file.is_read() and await _tell(news, file):
-                await anyio.sleep(LINE_EVERY_S)
-            else:
-                looked = cursor
-                was_rung = await listener.wait(LOOK_EVERY_S)
-                await anyio.sleep(SETTLE_S)
+            # The bell rings for much that is no event.
+            if (cursor != looked or not was_rung) and file.is_read():
+                if not was_read:
+                    file.keep_cursor(news.settled)
+                    was_read = True
+                if await _tell(news, file):
+                    await anyio.sleep(LINE_EVERY_S)
+                    continue
+            looked = cursor
+            was_rung = await listener.wait(LOOK_EVERY_S)
+            await anyio.sleep(SETTLE_S)
 
 
 async def _tell(news: News, file: MonitorFile) -> bool:

@@ -26,6 +26,9 @@ a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids m
 beginning. Nothing is ended without being asked for.\
 """
 
+TOLD = " You are told of every end and every warning without asking: do not poll for them."
+"""With the plugin."""
+
 
 class ClaudineServer(MCPServer[Session]):
     """The SDK's server, with arguments checked more strictly, and with alerts in its answers.
@@ -118,7 +121,7 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
         session,
         title="claudine: background tasks",
         version=claudine_mcp.__version__,
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS + TOLD if plugged else INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
     )

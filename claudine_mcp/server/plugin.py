@@ -77,11 +77,13 @@ class Plugin:
 
     async def hold(self, *, again: bool) -> str:
         """Let a turn end, or go on with what has become of the tasks; a plain `claude -p` waits for them first."""
-        from claudine_mcp.front.headless import Waiting, argv_of, ends_with_its_turn  # noqa: PLC0415 - start-up time
+        from claudine_mcp.front.headless import Waiting, ends_with_its_turn  # noqa: PLC0415 - start-up time
 
+        if not ends_with_its_turn(self._env, os.getppid()):
+            return NOTHING
         front = await self._session.front()
         limit_s = (await front.settings()).settings.notifications.stop_wait / 1000
-        if not limit_s or not ends_with_its_turn(self._env, argv_of(os.getppid())):
+        if not limit_s:
             return NOTHING
         if self._waiting is None:
             news, _ = await self._open()

@@ -73,6 +73,22 @@ def program_on_path(folder: Path, path: str) -> str:
     return f"{programs}:{path}"
 
 
+def install_plugin(argv: list[str], env: dict[str, str], work: Path) -> None:
+    """Install the plugin from this checkout for the user of an environment."""
+    for command in (["marketplace", "add", str(PLUGIN.parent)], ["install", "claudine@claudine"]):
+        done = subprocess.run(
+            [*argv, "plugin", *command],
+            env=env,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 @dataclass
 class Run:
     """A run of ``claude -p`` with stream-json output.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from claude_code import LIMIT_S, PLUGIN, ClaudeCode, claude_env, program_on_path
+from claude_code import LIMIT_S, PLUGIN, ClaudeCode, claude_env, install_plugin, program_on_path
 from fake_api import FakeApi
 from support import Home
 
@@ -111,18 +111,7 @@ def test_it_can_be_installed_from_a_clone(claude_argv: list[str], home: Home) ->
             name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")
         }
         env["PATH"] = program_on_path(home.folder, env["PATH"])
-        for command in (["marketplace", "add", str(ROOT)], ["install", "claudine@claudine"]):
-            done = subprocess.run(
-                [*claude_argv, "plugin", *command],
-                env=env,
-                cwd=home.work,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=LIMIT_S,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+        install_plugin(claude_argv, env, home.work)
         claude = ClaudeCode(claude_argv, env, home.work, home.folder)
         try:
             run = claude.run("FAKE: text done", strict=False)

@@ -14,6 +14,7 @@ ENTRY_CHARS = 180
 NOTICE_ENTRIES = 10
 """How many events a notice names; the others it counts."""
 LOOK = "ListTasks shows all"
+HEADING = "An automatic notice about background tasks, not the user's words:"
 
 
 def pointer(events: Sequence[Event]) -> str:
@@ -36,9 +37,9 @@ def pointer(events: Sequence[Event]) -> str:
 
 
 def notice(events: Sequence[Event]) -> str:
-    """Give several lines about some events, for where there is room."""
+    """Give several lines about some events, at least one, for where there is room."""
     named = _most_severe_first(events)[:NOTICE_ENTRIES]
-    lines = [f"- {_entry(event, POINTER_CHARS)}" for event in named]
+    lines = [HEADING, *(f"- {_entry(event, POINTER_CHARS)}" for event in named)]
     if len(events) > len(named):
         lines.append(f"These are the most severe of {len(events)} ({_counts(events)}); {LOOK}.")
     return "\n".join(lines)

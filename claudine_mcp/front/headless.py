@@ -7,22 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 
 from claudine_mcp.core.alerts import is_alert
-from claudine_mcp.core.models import Event, Task
+from claudine_mcp.core.models import Task
 from claudine_mcp.core.pointers import notice
-from claudine_mcp.core.states import State
 from claudine_mcp.core.units import human_duration
 from claudine_mcp.front.clients import caller_of
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.front.news import News, of_own_tasks
 from claudine_mcp.registry.bell import listen
-from claudine_mcp.registry.tasks import tasks_in
+from claudine_mcp.registry.submitted import going_on
 
 GOES_ON_AT_MOST = 8
 """How often in a row Claude Code lets a hook keep a turn from ending; it complains of the next."""
 EARLY_AT_MOST = 6
 """How often for a warning while tasks run; what is left of the eight is for their end."""
 NAMED = 5
-GOING_ON = tuple(state for state in State if state not in {State.HIBERNATED, State.ENDED})
 INTERACTIVE = "cli"
 """CLAUDE_CODE_ENTRYPOINT of a terminal's; that of `claude -p` is "sdk-cli"."""
 
@@ -92,7 +90,8 @@ class Waiting:
     async def _tell(self, limit_s: float, left_s: float) -> str | None:
         """Give what there is to say now, "" if the turn may end, None if there is something to wait for."""
         is_over = left_s <= 0
-        running = await _going_on(self._front, time.time() + left_s)
+        async with self._front.db.read() as tx:
+            running = await going_on(tx, caller_of(self._front).session, time.time() + left_s)
         async with self._news.telling:
             events = await of_own_tasks(self._front, await self._news.untold())
             is_early = self._times < EARLY_AT_MOST and any(is_alert(event) for event in events)
@@ -100,15 +99,8 @@ class Waiting:
                 return None
             await self._news.told(events)
         self._given_up = is_over
-        return "\n".join(filter(None, [_happened(events), _left(running, limit_s, is_over=is_over)]))
-
-
-def _happened(events: Sequence[Event]) -> str:
-    return (
-        f"An automatic notice, not the user's words. Of the tasks that you delegated:\n{notice(events)}"
-        if events
-        else ""
-    )
+        happened = notice(events) if events else ""
+        return "\n".join(filter(None, [happened, _left(running, limit_s, is_over=is_over)]))
 
 
 def _left(running: Sequence[Task], limit_s: float, *, is_over: bool) -> str:
@@ -125,13 +117,3 @@ def _left(running: Sequence[Task], limit_s: float, *, is_over: bool) -> str:
     return (
         f"Not ended yet: {named}{more}. Do what is needed now and end your turn: this session waits for them."
     )
-
-
-async def _going_on(front: Front, until: float) -> list[Task]:
-    """Give the tasks of the caller's own session that have not ended, but for those that may not start before then."""
-    session = caller_of(front).session
-    async with front.db.read() as tx:
-        tasks = await tasks_in(tx, GOING_ON)
-    return [
-        task for task in tasks if task.submitter.get("session") == session and (task.not_before or 0) <= until
-    ]

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from claudine_mcp.host.files import write_durable
-from claudine_mcp.host.processes import identify
+from claudine_mcp.host.processes import identify, is_alive
 
 
 class MonitorFile:
@@ -38,7 +38,7 @@ class MonitorFile:
         if self._claude is None or not line.endswith(b"\n") or not line[:-1].isdigit():
             return False
         reader = identify(int(line))
-        return reader is not None and reader.start >= self._claude.start
+        return reader is not None and reader.start >= self._claude.start and is_alive(reader)
 
     def append(self, line: str) -> None:
         """Have the monitor print a line.

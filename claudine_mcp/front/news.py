@@ -66,12 +66,12 @@ class News:
 
     async def told(self, events: Sequence[Event]) -> None:
         """Note that the caller was told of these."""
-        for event in events:
-            self._ends.pop(event.seq, None)
         alerts = [event.seq for event in events if is_alert(event)]
         if alerts:
             async with self._front.db.write() as tx:
                 await hand_out(tx, alerts, caller_of(self._front).session)
+        for event in events:
+            self._ends.pop(event.seq, None)
 
     async def _read_ends(self) -> None:
         while True:

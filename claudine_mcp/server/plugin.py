@@ -31,7 +31,6 @@ MONITOR_DIR = "CLAUDINE_MONITOR_DIR"
 """Set by the plugin: where its monitors have their files."""
 HIDDEN = {"ui": {"visibility": ["app"]}}
 NOTHING = "{}"
-PREFACE = "An automatic notice about background tasks, not the user's words:\n"
 
 
 class Plugin:
@@ -73,7 +72,7 @@ class Plugin:
         async with news.telling:
             events = await news.untold()
             await news.told(events)
-        return _context(event, PREFACE + notice(events)) if events else NOTHING
+        return _context(event, notice(events)) if events else NOTHING
 
     async def hold(self, *, again: bool) -> str:
         """Let a turn end, or go on with what has become of the tasks; a plain `claude -p` waits for them first."""

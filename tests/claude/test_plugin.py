@@ -10,11 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from claude_code import LIMIT_S, PLUGIN, ClaudeCode, program_on_path
+from claude_code import LIMIT_S, PLUGIN, ClaudeCode, install_plugin, program_on_path
 from claude_terminal import Terminal
 from fake_api import FakeApi
 from fake_request import Request
-from support import Home, alive, kill, processes_of, wait_until
+from support import Home, alive, ended, kill, processes_of, wait_until
+
+from claudine_mcp.core.states import Outcome
+from claudine_mcp.front.delegate import DelegateRequest, delegate
 
 pytestmark = pytest.mark.claude
 
@@ -262,6 +265,19 @@ def test_no_monitor_outlives_its_session(claude_home: Home, plugged: ClaudeCode)
         assert terminal.leave() == 0
         wait_until(lambda: not alive(monitor), LIMIT_S, "the monitor is gone")
     wait_until(lambda: not processes_of(Path(plugged.env["HOME"])), LIMIT_S)
+
+
+async def test_a_delegated_run_is_not_troubled_by_the_plugin_of_its_user(
+    claude_home: Home, plugged: ClaudeCode, api: FakeApi
+) -> None:
+    """Its hooks are called there, and there is no server for them."""
+    install_plugin(plugged.argv, plugged.env, plugged.work)
+    async with claude_home.front() as front:
+        request = DelegateRequest("FAKE: bash echo hi | text done", allowed_tools=["Bash"])
+        task = await ended(front, await delegate(front, request), timeout_s=LIMIT_S)
+    assert (task.outcome, task.reason) == (Outcome.SUCCEEDED, "a result without error")
+    assert "stop-hook-error" in claude_home.output(task)
+    assert not [found for found in api.requests if "not connected" in found.text]
 
 
 def test_without_the_plugin_results_have_alerts(claude_home: Home, plugged: ClaudeCode, api: FakeApi) -> None:

@@ -86,6 +86,7 @@ def test_a_pointer_is_one_short_line_whatever_it_is_about(events: list[Event]) -
 
 @given(st.lists(events_of_any_kind, min_size=1, max_size=40))
 def test_a_notice_names_some_and_counts_the_others(events: list[Event]) -> None:
-    lines = notice(events).splitlines()
+    heading, *lines = notice(events).splitlines()
+    assert "not the user's words" in heading
     assert len(lines) == min(len(events), NOTICE_ENTRIES) + (len(events) > NOTICE_ENTRIES)
     assert all(len(line) <= POINTER_CHARS + 2 for line in lines[:NOTICE_ENTRIES])

@@ -228,9 +228,17 @@ class Home:
         """The database."""
         return self.state / "registry.db"
 
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Write the user's file."""
+        Path(self.env["CLAUDINE_CONFIG"]).write_text(json.dumps(settings), encoding="utf-8")
+
+    def run(self, task_id: str) -> Path:
+        """Give the directory of a task's first run."""
+        return self.state / "tasks" / task_id / "1"
+
     def output(self, task_id: str) -> str:
         """Give what the first run of a task has printed."""
-        return (self.state / "tasks" / task_id / "1" / "stdout.log").read_text(encoding="utf-8")
+        return (self.run(task_id) / "stdout.log").read_text(encoding="utf-8")
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read the registry, beside everyone who uses it."""
@@ -262,13 +270,12 @@ class Home:
 def home(settings: dict[str, Any] | None = None) -> Iterator[Home]:
     """Make a state directory; end all that was started for it, by pid, and remove it."""
     folder = Path(tempfile.mkdtemp(prefix="claudine-bench-"))
-    config = folder / "config.json"
-    config.write_text(json.dumps(settings or {}), encoding="utf-8")
     # Some environments tell Python not to keep what it has compiled; then every start would be measured
     # compiling, on our side only.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env |= {"CLAUDINE_HOME": str(folder / "state"), "CLAUDINE_CONFIG": str(config)}
+    env |= {"CLAUDINE_HOME": str(folder / "state"), "CLAUDINE_CONFIG": str(folder / "config.json")}
     place = Home(folder, env)
+    place.configure(settings or {})
     try:
         yield place
     finally:

@@ -16,6 +16,9 @@ THEMES = {
     "calls": "Tool calls",
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
+    "delegation": "A delegated Claude Code",
+    "stream": "Reading what a delegated run prints",
+    "chatty": "Following 20 delegated runs that have a lot to say",
 }
 BUSY_LOAD = 0.5
 
@@ -30,11 +33,11 @@ def main() -> int:
     if unknown := set(options.names) - set(THEMES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(THEMES)}")
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    head = (
-        f"Measured on {today} with `python bench/run.py{' --quick' if options.quick else ''}` on {machine()}."
-    )
+    load = os.getloadavg()[0]
+    command = f"python bench/run.py{' --quick' if options.quick else ''}"
+    head = f"Measured on {today} with `{command}` on {machine()}, at a load of {load:.1f}."
     print(head)
-    if (load := os.getloadavg()[0]) > BUSY_LOAD:
+    if load > BUSY_LOAD:
         print(
             f"The machine is busy (load {load:.1f}): only ratios and CPU times will mean anything.",
             file=sys.stderr,

@@ -1,7 +1,7 @@
 """The keeper of one run: the parent of a task's process, and the witness of how it ended.
 
-It stands alone: standard library only, started as `python -I -S -E keeper.py RUN_DIRECTORY BELL` from a copy
-in the state directory, so that an upgrade of the package cannot pull it from under a running task. Its
+It stands alone: standard library only, started as `python -I -S -E KEEPER RUN_DIRECTORY BELL` from a compiled
+copy in the state directory, so that an upgrade of the package cannot pull it from under a running task. Its
 standard input is the pipe on which the supervisor says "go"; end of file there means that nothing may run.
 
 What it leaves in the run directory, in this order, each complete or not there at all:
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import ctypes
 import errno
 import fcntl
 import json
@@ -36,6 +35,7 @@ if TYPE_CHECKING:  # typing itself would cost every keeper half a megabyte
 
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 EXIT_RESERVE_BYTES = 4096
+INBOX_BYTES = 2**20  # what an unprivileged process may have (fs.pipe-max-size)
 HELD_ELSEWHERE, ALREADY_BEGAN = 3, 4  # exit codes, for the supervisor's log
 RETRY_S = 0.5
 RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
@@ -90,6 +90,7 @@ class Keeper:
             reap_all()
             return 1
         self.write("start", self.identities(child))
+        become_subreaper()
         if os.read(0, 1) != b"g":
             os.close(inner_go)
             reap_all()
@@ -189,6 +190,8 @@ class Inbox:
         self.first = first
         os.mkfifo(path, 0o600)
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.suppress(OSError, AttributeError):  # so that long lines are written at once
+            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, INBOX_BYTES)
         self.fed = self.wanted_closed = False
         signal.signal(signal.SIGUSR1, self.close)
 
@@ -278,6 +281,13 @@ def executables(program: str, search_path: str) -> list[str]:
     return found
 
 
+def become_subreaper() -> None:
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - 2 ms, while the supervisor writes down that the run is there
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def reap_all() -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -316,8 +326,6 @@ def oom_kills() -> int:
 def main() -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     return Keeper(sys.argv[1], sys.argv[2]).keep()
 
 

@@ -44,6 +44,11 @@ RUNS = {
         "ended by SIGTERM (exit code 143) while it waited to ask the API again"
         " (retry 9 of 10: it had answered 401, not authenticated)",
     ),
+    "api-401-ten-retries": _failed(
+        1,
+        Failure.AUTH,
+        "the API answered 401 (not authenticated) and Claude Code gave up after 10 retries: Failed to authenticate",
+    ),
     "api-403": _failed(1, Failure.AUTH, "the API answered 403 (not permitted): Failed to authenticate."),
     "api-429-retry-after-120s": _failed(
         1, Failure.RATE_LIMITED, "the API answered 429 (rate limit) and Claude Code gave up at once"

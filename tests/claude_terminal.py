@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +16,7 @@ from typing import Self
 import psutil
 import pytest
 from claude_code import KEY, LIMIT_S, ClaudeCode
-from support import alive, wait_until
+from support import Home, alive, wait_until
 
 COLUMNS, LINES = 160, 50
 
@@ -31,6 +33,32 @@ def settle_in(home: Path, work: Path) -> None:
         "projects": {str(work): {"hasTrustDialogAccepted": True}},
     }
     (home / ".claude.json").write_text(json.dumps(known), encoding="utf-8")
+
+
+def register_claudine(code: ClaudeCode, home: Home, *options: str) -> None:
+    """Register our server for a user as the README says it; `Terminal` must then not settle in anew.
+
+    Args:
+        code: whose user it is.
+        home: the state directory, which the server has from the environment of Claude Code.
+        options: of the server's command line.
+    """
+    settle_in(Path(code.env["HOME"]), code.work)
+    code.env |= {name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")}
+    # A checkout that is not the installed one is found by this.
+    code.env |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    server = [sys.executable, "-P", "-m", "claudine_mcp", *options]
+    done = subprocess.run(
+        [*code.argv, "mcp", "add", "--scope", "user", "claudine", "--", *server],
+        env=code.env,
+        cwd=code.work,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # Below a shell, because tmux does not always learn how a program has ended.
@@ -54,7 +82,8 @@ class Terminal:
         self, code: ClaudeCode, *options: str, prompt: str | None = None, known: bool = True
     ) -> None:
         self._tmux = shutil.which("tmux") or pytest.skip("tmux is not on the PATH")
-        self._socket = code.folder / "tmux"
+        # Its own: a server of tmux that was told to end may still be there.
+        self._socket = code.folder / f"tmux-{len(list(code.folder.glob('tmux-*')))}"
         self._code = code
         self._exit = code.folder / "terminal-exit"
         self.pid = 0
@@ -118,12 +147,28 @@ class Terminal:
 
         wait_until(answered, LIMIT_S, f"{dialog!r} is answered")
 
-    def say(self, text: str) -> None:
-        """Type a line and, when it is seen, press Enter."""
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key again and again until a text is on the screen."""
+
+        def seen() -> bool:
+            self.press(key)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: text in self.screen(), timeout_s=1)
+                return True
+            return False
+
+        wait_until(seen, LIMIT_S, f"{text!r} is there after {key}; the screen:\n{self.screen()}")
+
+    def write(self, text: str) -> None:
+        """Type a text, and see it."""
         self._run("send-keys", "-l", text)
         # It wraps lines in its own way.
         typed = "".join(text.split())[-COLUMNS:]
         wait_until(lambda: typed in "".join(self.screen().split()), LIMIT_S, f"{text!r} is typed")
+
+    def say(self, text: str) -> None:
+        """Type a line and, when it is seen, press Enter."""
+        self.write(text)
         self.press("Enter")
 
     def leave(self) -> int:

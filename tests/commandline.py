@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -33,16 +34,25 @@ class CommandLine:
 
     def run(self, *arguments: str, expect: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Call it, and expect an exit code."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.home.work,
-            env={**self.home.env, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CALL_LIMIT_S,
-            check=False,
-        )
+        return self.fed(b"", *arguments, expect=expect, **env)
+
+    def fed(
+        self, stdin: bytes, /, *arguments: str, expect: int | None = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Call it with something on its standard input, and expect an exit code."""
+        with tempfile.TemporaryFile(dir=self.home.folder) as given:
+            given.write(stdin)
+            given.seek(0)
+            done = subprocess.run(
+                self.argv(*arguments),
+                cwd=self.home.work,
+                env={**self.home.env, **env},
+                stdin=given,
+                capture_output=True,
+                text=True,
+                timeout=CALL_LIMIT_S,
+                check=False,
+            )
         assert "Traceback" not in done.stderr, done.stderr
         if expect is not None:
             assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -91,17 +101,24 @@ class CommandLine:
         self.started.append(process)
         return process
 
+    def end(self) -> None:
+        """End what was started and still runs."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
     @staticmethod
-    def line(process: subprocess.Popen[str], stream: str = "stdout") -> str:
+    def line(process: subprocess.Popen[str], stream: str = "stdout", limit_s: float = WAIT_S) -> str:
         """Give the next line that a process prints; fail if none comes."""
         pipe = getattr(process, stream)
-        watchdog = threading.Timer(WAIT_S, process.kill)
+        watchdog = threading.Timer(limit_s, process.kill)
         watchdog.start()
         try:
             line: str = pipe.readline()
         finally:
             watchdog.cancel()
-        assert line, f"{process.args} printed nothing within {WAIT_S:g} s, or has ended ({process.poll()})"
+        assert line, f"{process.args} printed nothing within {limit_s:g} s, or has ended ({process.poll()})"
         return line
 
     def submit(self, command: str, *options: str) -> str:

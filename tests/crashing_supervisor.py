@@ -9,6 +9,8 @@ that every point is appended to as it is passed. A point is what `Context.trace`
 - ``signal<``, ``signal>``: before and after a process gets a signal;
 - ``files<``, ``files>``: before and after the files of a removed task go.
 
+With ``PAUSE_AT`` it waits at such a point, as a whole, until the file ``PAUSE_UNTIL`` is there.
+
 It does not sweep what is old: that comes at its own times, and would upset the count of transactions.
 ``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
 exit status of a process neither by waiting for it nor from the kernel.
@@ -20,6 +22,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -45,6 +48,9 @@ def passing(point: str) -> None:
         file.write(name + "\n")
     if name == _at:
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == os.environ.get("PAUSE_AT"):
+        while not Path(os.environ["PAUSE_UNTIL"]).exists():
+            time.sleep(0.005)
 
 
 def around(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,9 +1,10 @@
 """A Messages API on loopback for the real Claude Code to talk to; the prompt says what it answers.
 
 A context manager, `FakeApi`, and a program: ``python tests/fake_api.py`` prints its address and serves until it is
-interrupted. `fake_script` tells how a prompt says it. Which step is due is read from the conversation in each request,
-by counting the model's answers since the last prompt with a script: so sessions do not disturb each other, and one that
-is resumed without a new script goes on in its old one. Only how often an answer was asked for is kept here.
+interrupted. `fake_script` tells how a prompt says it; words of a prompt that does not may choose a script, too
+(`FakeApi.scripts`). Which step is due is read from the conversation in each request, by counting the model's answers
+since the last prompt with a script: so sessions do not disturb each other, and one that is resumed without a new
+script goes on in its old one. Only how often an answer was asked for is kept here.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class FakeApi:
         default: the script of conversations that have none.
 
     Attributes:
+        scripts: those of prompts that are ordinary text, by words that they have in them.
         url: for ANTHROPIC_BASE_URL.
         requests: those for an answer, in the order in which they came.
         fault: while it is set, what becomes of every request.
@@ -53,6 +55,7 @@ class FakeApi:
 
     def __init__(self, port: int = 0, default: str = f"{MARK} text ok") -> None:
         self.requests: list[Request] = []
+        self.scripts: dict[str, str] = {}
         self.fault: Fault | None = None
         self.closing = threading.Event()
         self._default = default
@@ -86,7 +89,7 @@ class FakeApi:
 
     def due(self, request: Request) -> tuple[Step, Fault | None]:
         """Give the step that answers a request, and what becomes of it instead."""
-        place = request.place() or Place(self._default, 0, 0)
+        place = request.place(self.scripts) or Place(self._default, 0, 0)
         try:
             steps = read_script(request.filled(place.line))
         except ValueError as error:
@@ -210,9 +213,18 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1; any that is free, if not given")
     parser.add_argument("--default", default=f"{MARK} text ok", help="the script of a prompt without one")
+    parser.add_argument(
+        "--script",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("WORDS", "SCRIPT"),
+        help="of a prompt with these words",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), FakeApi(options.port, options.default) as api:
+        api.scripts = dict(options.script)
         print(api.url, flush=True)  # noqa: T201
         threading.Event().wait()
 

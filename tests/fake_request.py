@@ -80,16 +80,22 @@ class Request:
         answers = [n for n, message in enumerate(self.messages) if message["role"] == "assistant"]
         return json.dumps(self.messages[answers[-1] + 1 if answers else 0 :], ensure_ascii=False)
 
-    def place(self) -> Place | None:
-        """Give where the conversation is; None: it has no script."""
+    def place(self, scripts: Mapping[str, str]) -> Place | None:
+        """Give where the conversation is; None: it has no script.
+
+        Args:
+            scripts: by words that a prompt may have in it, those of prompts that do not say their own.
+        """
         for n in range(len(self.messages) - 1, -1, -1):
             if self.messages[n]["role"] != "user":
                 continue
             for text in reversed(_texts(self.messages[n])):
                 prompt = REMINDER.sub("", text).lstrip()
-                if prompt.startswith(MARK):
+                is_script = prompt.startswith(MARK)
+                line = prompt.splitlines()[0] if is_script else _script_for(prompt, scripts)
+                if line is not None:
                     turn = sum(_is_an_answer(message) for message in self.messages[n:])
-                    return Place(prompt.splitlines()[0], n, turn)
+                    return Place(line, n, turn)
         return None
 
     def filled(self, line: str) -> str:
@@ -101,6 +107,10 @@ class Request:
             return values[-1] if values else name[0]
 
         return re.sub(r"<<(\w+)>>", value, line)
+
+
+def _script_for(prompt: str, scripts: Mapping[str, str]) -> str | None:
+    return next((script for words, script in scripts.items() if words in prompt), None)
 
 
 def _texts(message: Json) -> list[str]:

@@ -11,18 +11,23 @@ import typer
 import claudine_mcp
 from claudine_mcp.cli.config import config
 from claudine_mcp.cli.console import PROGRAM, close_quietly, note, prepare, say
+from claudine_mcp.cli.delegate import delegate
 from claudine_mcp.cli.demo import demo
 from claudine_mcp.cli.doctor import doctor
 from claudine_mcp.cli.ending import cancel, retry, rm, wait
 from claudine_mcp.cli.events import events
 from claudine_mcp.cli.logs import logs
 from claudine_mcp.cli.run import run
+from claudine_mcp.cli.speaking import answer, send
 from claudine_mcp.cli.supervise import supervise
 from claudine_mcp.cli.tasks import list_, status
 from claudine_mcp.cli.words import DONE, INTERRUPTED, USAGE, exit_code, explained, is_expected
 
 COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("run", run),
+    ("delegate", delegate),
+    ("send", send),
+    ("answer", answer),
     ("list", list_),
     ("status", status),
     ("logs", logs),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from claudine_mcp.cli.console import say
+from claudine_mcp.cli.delegated import DOING
 from claudine_mcp.core.units import human_duration, printable
 
 Row = Mapping[str, Any]
@@ -34,6 +36,16 @@ class Board(Protocol):
 def standing(row: Row) -> str:
     """Say where a task is: its outcome once it has ended, else its state."""
     return row.get("outcome") or row["state"]
+
+
+def because(row: Row) -> str:
+    """Say why a task is where it is, or what it is doing, as far as that is known."""
+    if row.get("reason"):
+        return row["reason"]
+    if "question" in row:
+        return f"asks to use {row['question']['summary']}"
+    phase: Mapping[str, Any] | None = row.get("phase")
+    return "" if phase is None else " ".join([DOING[phase["name"]], *phase.get("tools", ())])
 
 
 class Silent:
@@ -70,6 +82,7 @@ class Plain(Silent):
     def say(self, text: str) -> None:
         """See `Board`."""
         say(printable(f"{time.monotonic() - self._began:4.1f} s  {text}"))
+        sys.stdout.flush()  # whoever reads this by a pipe wants to see it now
 
 
 class Live(Silent):
@@ -94,7 +107,7 @@ class Live(Silent):
                 Text(printable(row["name"])),
                 Text(text, style=COLOURS.get(text, "")),
                 "" if took is None else human_duration(took),
-                Text(printable(row.get("reason") or "")),
+                Text(printable(because(row))),
             )
         self._live.update(table)
 

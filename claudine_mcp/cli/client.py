@@ -37,16 +37,34 @@ def with_front(work: Callable[[Front], Awaitable[T]]) -> T:
     return anyio.run(opened)
 
 
-async def while_supervised(front: Front, work: Callable[[], Awaitable[T]]) -> T:
-    """Do work that takes long, and start a supervisor whenever there is none meanwhile."""
+async def while_supervised(
+    front: Front, work: Callable[[], Awaitable[T]], beside: Callable[[], Awaitable[None]] | None = None
+) -> T:
+    """Do work that takes long, and start a supervisor whenever there is none meanwhile.
+
+    Args:
+        front: the client's side of the state directory.
+        work: ends it.
+        beside: goes on for as long as the work does; what goes wrong with it ends the work.
+    """
     results: list[T] = []
     problems: list[Exception] = []
-    async with anyio.create_task_group() as group:
-        group.start_soon(keep_supervised, front.db, front.state_dir, front.env)
+
+    async def attempt(part: Callable[[], Awaitable[None]]) -> None:
         try:
-            results.append(await work())
+            await part()
         except Exception as error:  # noqa: BLE001 - raised below: the group would wrap it
             problems.append(error)
+            group.cancel_scope.cancel()
+
+    async def finish() -> None:
+        results.append(await work())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep_supervised, front.db, front.state_dir, front.env)
+        if beside is not None:
+            group.start_soon(attempt, beside)
+        await attempt(finish)
         group.cancel_scope.cancel()
     if problems:
         raise problems[0]

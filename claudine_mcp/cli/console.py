@@ -17,6 +17,8 @@ from claudine_mcp.core.units import printable
 PROGRAM = "claudine-mcp"
 LEAST_CHARS = 12
 """Of a column that is shortened to fit the terminal."""
+NAME_CHARS = 40
+"""Of what stands before a value: it may come from a delegated run."""
 
 GOOD, BAD, DIM, BOLD = "32", "31", "2", "1"
 """Select Graphic Rendition (ECMA-48): green, red, faint, bold."""
@@ -111,8 +113,12 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def fields(pairs: Iterable[tuple[str, str | None]]) -> None:
-    """Write what is known of one thing, a line each; None is left out."""
-    known = [(name, printable(value)) for name, value in pairs if value is not None]
+    """Write what is known of one thing, a line each; None is left out. Control characters are spelt out."""
+    known = [
+        (shortened(printable(name), NAME_CHARS), printable(value))
+        for name, value in pairs
+        if value is not None
+    ]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
         say(f"{styled(name.ljust(width), DIM)}  {value}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from claudine_mcp.cli.asking import tell_questions
 from claudine_mcp.cli.client import while_supervised, with_front
 from claudine_mcp.cli.console import note, say, say_json
 from claudine_mcp.cli.options import (
@@ -20,19 +21,19 @@ from claudine_mcp.cli.options import (
     StateOption,
     TaskId,
     TextOption,
-    Wait,
     task_filter,
 )
-from claudine_mcp.cli.run import after_submit
 from claudine_mcp.cli.showing import succeeded, verdict
+from claudine_mcp.cli.submitting import Wait, after_submit
 from claudine_mcp.cli.words import DONE, FAILED, told
 from claudine_mcp.core.errors import InvalidInput
-from claudine_mcp.core.models import CommandKind, Severity, Task
+from claudine_mcp.core.models import Severity, Task
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import human_duration, human_size, parse_duration_ms
 from claudine_mcp.front.filters import TaskFilter
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.removal import Removal, remove_tasks
+from claudine_mcp.front.retrying import retry as run_again
 from claudine_mcp.front.views import row_of, shown
 from claudine_mcp.front.waiting import Wanted, wait_for_events
 
@@ -47,7 +48,8 @@ def wait(
 ) -> int:
     """Wait until tasks have ended.
 
-    Exits with 0 if those that have ended succeeded, else, or at the timeout, with 1.
+    Exits with 0 if those that have ended succeeded, else, or at the timeout, with 1. What they ask meanwhile is
+    told on stderr.
     """
     timeout_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
 
@@ -60,7 +62,9 @@ def wait(
             until="ended" if any_ else "allEnded",
         )
         waited = await while_supervised(
-            front, lambda: wait_for_events(front, wanted, timeout_s, _no_progress)
+            front,
+            lambda: wait_for_events(front, wanted, timeout_s, _no_progress),
+            tell_questions(front, ids),
         )
         tasks = [await front.task(task_id) for task_id in ids]
         ended = [task for task in tasks if task.state is State.ENDED]
@@ -113,16 +117,25 @@ def _cancelled(task: Task, result: dict[str, Any]) -> str:
     return text
 
 
-def retry(task_id: TaskId, wait_: Wait = False, as_json: AsJson = False) -> int:
+def retry(
+    task_id: TaskId,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a Claude Code: resume (default) goes on in its session; fresh begins anew with the same prompt."
+        ),
+    ] = None,
+    wait_: Wait = False,
+    as_json: AsJson = False,
+) -> int:
     """Run a task that has ended again.
 
-    It begins from the start, as a new run of the same task. Prints its id.
+    It is a new run of the same task; a command begins from the start. Prints its id.
     """
 
     async def again(front: Front) -> int:
-        task = await front.task(task_id)
-        await front.command(CommandKind.RETRY, task.id, {})
-        return await after_submit(front, await front.task(task.id), wait=wait_, as_json=as_json)
+        task = await run_again(front, task_id, mode)
+        return await after_submit(front, task, wait=wait_, as_json=as_json)
 
     return with_front(again)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from claudine_mcp.cli.asking import tell_questions
 from claudine_mcp.cli.client import while_supervised, with_front
 from claudine_mcp.cli.console import note, say_json
 from claudine_mcp.cli.options import AsJson, TaskId
@@ -73,6 +74,7 @@ def logs(
                 lambda: follow_output(
                     front, page.task_id, lines.write, stream=stream, raw=raw, cursor=page.next_cursor
                 ),
+                tell_questions(front, [page.task_id]),
             )
         elif cursor is not None:
             note(told(f"read on with --cursor {page.next_cursor}"))

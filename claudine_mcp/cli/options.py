@@ -13,9 +13,6 @@ from claudine_mcp.front.filters import TaskFilter, filter_of
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, in the field names of the tools.")]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="A task's id, or the beginning of it.")]
-Wait = Annotated[
-    bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")
-]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
 
 StateOption = Annotated[
@@ -27,7 +24,7 @@ OutcomeOption = Annotated[
         "--outcome", help="succeeded, failed, cancelled, interrupted, not_started, skipped; may be repeated."
     ),
 ]
-KindOption = Annotated[list[str] | None, typer.Option("--kind", help="command; may be repeated.")]
+KindOption = Annotated[list[str] | None, typer.Option("--kind", help="command or claude; may be repeated.")]
 PriorityOption = Annotated[str | None, typer.Option("--priority", help="P0, P1 or P2.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="One of its labels.")]
 CwdOption = Annotated[str | None, typer.Option("--cwd", help="Its working directory, exactly.")]

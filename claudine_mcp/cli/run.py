@@ -1,27 +1,30 @@
-"""`run`: a command as a task; and the end of whatever follows a task to its end."""
+"""`run`: a command as a task."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import anyio
 import typer
 
-from claudine_mcp.cli.client import while_supervised, with_front
-from claudine_mcp.cli.console import note, say, say_json
-from claudine_mcp.cli.options import AsJson, Wait
-from claudine_mcp.cli.showing import succeeded, verdict
-from claudine_mcp.cli.words import DONE, FAILED, told
+from claudine_mcp.cli.client import with_front
+from claudine_mcp.cli.options import AsJson
+from claudine_mcp.cli.submitting import (
+    Cwd,
+    DependsOn,
+    Labels,
+    Name,
+    NotBefore,
+    OnTimeout,
+    PriorityName,
+    Timeout,
+    Wait,
+    after_submit,
+    dependency,
+)
 from claudine_mcp.core.errors import InvalidInput
-from claudine_mcp.core.models import Task
-from claudine_mcp.front.details import task_view
-from claudine_mcp.front.following import follow_output
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
-from claudine_mcp.front.tasklogs import LogLineView
-from claudine_mcp.front.views import shown
 
 
 def run(
@@ -34,9 +37,9 @@ def run(
         ),
     ] = None,
     shell: Annotated[str | None, typer.Option(help="Instead of CMD: what the shell is to run.")] = None,
-    cwd: Annotated[str | None, typer.Option(help="Its working directory; default: this one.")] = None,
-    name: Annotated[str | None, typer.Option(help="What people know it by.")] = None,
-    priority: Annotated[str | None, typer.Option(help="P0 (goes first), P1 (default) or P2.")] = None,
+    cwd: Cwd = None,
+    name: Name = None,
+    priority: PriorityName = None,
     env: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Added to this environment; may be repeated."),
@@ -47,17 +50,11 @@ def run(
     restartable: Annotated[
         bool, typer.Option("--restartable", help="It may safely be started again from the beginning.")
     ] = False,
-    depends_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ID[:end]",
-            help="Start after this task has succeeded; with :end after it has ended; may be repeated.",
-        ),
-    ] = None,
-    not_before: Annotated[str | None, typer.Option(help="Not before this RFC 3339 time.")] = None,
-    timeout: Annotated[str | None, typer.Option(help='How long it may take, like "30m".')] = None,
-    on_timeout: Annotated[str | None, typer.Option(help="notify (default) or cancel.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="To find it by; may be repeated.")] = None,
+    depends_on: DependsOn = None,
+    not_before: NotBefore = None,
+    timeout: Timeout = None,
+    on_timeout: OnTimeout = None,
+    label: Labels = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -115,39 +112,3 @@ def variable(text: str) -> tuple[str, str]:
             "env", f"{name!r} has no value", "Give NAME=VALUE; what this shell exports is there anyway."
         )
     return name, value
-
-
-def dependency(text: str) -> dict[str, str]:
-    """Read ID or ID:end."""
-    task_id, _, on = text.partition(":")
-    return {"taskId": task_id, "on": on or "success"}
-
-
-async def after_submit(front: Front, task: Task, *, wait: bool, as_json: bool) -> int:
-    """Print a task that was just submitted or queued again or, with `wait`, its output and how it ended."""
-    if wait:
-        task = await follow_to_end(front, task, silent=as_json)
-    if as_json:
-        say_json(shown(await task_view(front, task.id)))
-    elif not wait:
-        say(task.id)
-    return DONE if not wait or succeeded([task]) else FAILED
-
-
-async def follow_to_end(front: Front, task: Task, *, silent: bool) -> Task:
-    """Show the output of a task, each stream where it belongs, until it has ended."""
-
-    def write(line: LogLineView) -> None:
-        stream = sys.stderr if line.stream == "stderr" else sys.stdout
-        if not silent:
-            stream.write(line.text + "\n")
-            stream.flush()
-
-    note(told(f"task {task.id}: {task.name}"))
-    try:
-        task = await while_supervised(front, lambda: follow_output(front, task.id, write))
-    except anyio.get_cancelled_exc_class():
-        note(f"task {task.id} goes on; `claudine-mcp cancel {task.id}` ends it")
-        raise
-    note(verdict(task))
-    return task

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from claudine_mcp.cli.asking import asks
 from claudine_mcp.cli.console import BAD, DIM, GOOD, fields, say, styled, table
+from claudine_mcp.cli.delegated import claude_fields
 from claudine_mcp.cli.words import ago, told
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.states import Outcome, State
@@ -24,17 +26,16 @@ def standing(row: TaskRow) -> str:
     return row.outcome or row.state
 
 
-def tasks_table(tasks: Sequence[Task]) -> None:
+def tasks_table(rows: Sequence[TaskRow]) -> None:
     """Write tasks, a line each."""
-    rows: list[list[str]] = []
-    for task in tasks:
-        row = row_of(task)
+    cells: list[list[str]] = []
+    for row in rows:
         took = "" if row.runtime_seconds is None else human_duration(row.runtime_seconds)
-        rows.append(
-            [row.task_id, standing(row), row.priority, ago(task.created_at), took, row.name, row.reason or ""]
-        )
+        submitted = ago(parse_time(row.created_at, "createdAt"))
+        why = row.reason or "" if row.question is None else asks(row.question)
+        cells.append([row.task_id, standing(row), row.priority, submitted, took, row.name, why])
     headers = ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "WHY"]
-    table(headers, rows, shorten=5, style_of=STYLE_OF)
+    table(headers, cells, shorten=5, style_of=STYLE_OF)
 
 
 def rows_table(rows: Sequence[TaskRow]) -> None:
@@ -88,6 +89,7 @@ def task_fields(view: TaskView) -> None:
             ("killed", "by the kernel, for memory" if view.killed_for_memory else None),
             ("runs", "; ".join(earlier) or None),
             ("note", view.note),
+            *claude_fields(view),
         ]
     )
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from claudine_mcp.cli.asking import questions_table
 from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.console import note, say, say_json, table
+from claudine_mcp.cli.delegated import show_result
 from claudine_mcp.cli.options import (
     AsJson,
     CwdOption,
@@ -28,7 +30,7 @@ from claudine_mcp.front.filters import PAGE
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.listing import list_tasks
 from claudine_mcp.front.overview import Overview, overview
-from claudine_mcp.front.views import row_of, shown
+from claudine_mcp.front.views import shown
 
 
 def list_(
@@ -61,13 +63,13 @@ def list_(
     )
 
     async def find(front: Front) -> int:
-        tasks, following = await list_tasks(front, wanted, limit, cursor)
+        rows, following = await list_tasks(front, wanted, limit, cursor)
         if as_json:
-            page = {"tasks": [shown(row_of(task)) for task in tasks]}
+            page = {"tasks": [shown(row) for row in rows]}
             say_json(page | ({"nextCursor": following} if following else {}))
             return DONE
-        if tasks:
-            tasks_table(tasks)
+        if rows:
+            tasks_table(rows)
         else:
             note("there are no such tasks")
         if following:
@@ -95,6 +97,7 @@ def status(
                 say_json(shown(view))
             else:
                 task_fields(view)
+                show_result(view)
             return DONE
         whole = await overview(front)
         if as_json:
@@ -121,6 +124,11 @@ def _show_overview(whole: Overview) -> None:
         say()
         heading("Active")
         rows_table(whole.active)
+    asking = [(row, row.question) for row in whole.active if row.question is not None]
+    if asking:
+        say()
+        heading("Waiting for a person")
+        questions_table(asking)
     if whole.queued:
         say()
         heading("Queued")

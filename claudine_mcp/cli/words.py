@@ -18,10 +18,20 @@ _COMMAND_OF = {
     "TaskLogs": "logs",
     "RetryTask": "retry",
     "RemoveTasks": "rm",
+    "DelegateTask": "delegate",
+    "SendMessage": "send",
+    "AnswerAlert": "answer",
 }
 _TOOL = re.compile(r"\b(" + "|".join(_COMMAND_OF) + r")\b")
 _CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
-_ARGUMENTS = {"command": "CMD", "taskId": "ID", "taskIds": "ID"}
+_ARGUMENTS = {
+    "command": "CMD",
+    "taskId": "ID",
+    "taskIds": "ID",
+    "prompt": "PROMPT",
+    "alertId": "ALERT",
+    "action": "ACTION",
+}
 _OPTIONS = frozenset(
     [
         "cwd",
@@ -46,9 +56,26 @@ _OPTIONS = frozenset(
         "text",
         "until",
         "minSeverity",
+        "promptFile",
+        "model",
+        "permissionMode",
+        "allowedTools",
+        "appendSystemPrompt",
+        "disallowedTools",
+        "maxTurns",
+        "maxBudgetUsd",
+        "mcpConfig",
+        "continueFrom",
+        "extraArgs",
+        "mode",
     ]
 )
-_SINGULAR = {"labels": "label"}
+_SINGULAR = {
+    "labels": "label",
+    "allowedTools": "allowedTool",
+    "disallowedTools": "disallowedTool",
+    "extraArgs": "extraArg",
+}
 
 
 def told(text: str) -> str:
@@ -64,7 +91,7 @@ def explained(error: BaseException) -> str:
         return told(text)
     if isinstance(error, OSError) and error.strerror:
         return told(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    return told(str(error).removeprefix("taskId: "))
+    return told(str(error).removeprefix("taskId: ").removeprefix("alertId: "))
 
 
 def option(field: str) -> str:

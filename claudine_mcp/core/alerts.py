@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def passed_with(event: Event) -> Passed | None:
     return None
 
 
-def concerns(submitter: Mapping[str, Any] | None, caller: Caller, live_sessions: Collection[str]) -> bool:
+def concerns(submitter: Mapping[str, Any] | None, caller: Caller, is_there: Callable[[str], bool]) -> bool:
     """Whether what happens to a task concerns a caller.
 
     A task belongs to the session that submitted it and, once that is gone, to the sessions of the same project.
@@ -66,11 +66,11 @@ def concerns(submitter: Mapping[str, Any] | None, caller: Caller, live_sessions:
     Args:
         submitter: of the task, as it was stored with it; None: it is about the machine, which concerns everyone.
         caller: who asks.
-        live_sessions: sessions that have a server now.
+        is_there: whether a session has a server now.
     """
     if submitter is None:
         return True
-    session = submitter.get("session")
+    session: str | None = submitter.get("session")
     if session == caller.session:
         return True
-    return session not in live_sessions and submitter.get("project") == caller.project
+    return (session is None or not is_there(session)) and submitter.get("project") == caller.project

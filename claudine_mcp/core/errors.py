@@ -59,6 +59,36 @@ class TaskNotFound(NotFound):
         super().__init__(text)
 
 
+class WaitNotFound(NotFound):
+    """No wait has this id, or it was given up too long ago.
+
+    Args:
+        wanted: what was asked for.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"taskId: there is no wait {wanted[:80]!r}, or not any more. The background tasks themselves go on: "
+            f"TaskStatus tells of them, and WaitForEvents waits again."
+        )
+
+
+class QuestionNotFound(NotFound):
+    """No question that waits for an answer has this number.
+
+    Args:
+        alert_id: what was asked for.
+        waiting: the numbers of those that wait.
+        why: what it is instead, or what became of it.
+    """
+
+    def __init__(self, alert_id: int, waiting: Iterable[int], why: str) -> None:
+        known = ", ".join(map(str, waiting)) or "none"
+        super().__init__(
+            f"alertId: {alert_id} is no question that waits for an answer: {why} (these wait: {known})"
+        )
+
+
 class IllegalTransition(ClaudineError):
     """A state machine was asked for a step that its table does not have."""
 

@@ -52,6 +52,7 @@ class CommandKind(StrEnum):
     CONFIGURE = "configure"
     SEND = "send"
     ASK = "ask"
+    WITHDRAW = "withdraw"
     ANSWER = "answer"
 
 

@@ -13,3 +13,13 @@ def task_directory(state_dir: Path, task_id: str) -> Path:
 def run_directory(state_dir: Path, task_id: str, n: int) -> Path:
     """Give the directory of one run."""
     return task_directory(state_dir, task_id) / str(n)
+
+
+def presence_directory(state_dir: Path) -> Path:
+    """Give the directory that tells which sessions have a server now."""
+    return state_dir / "present"
+
+
+def waits_directory(state_dir: Path) -> Path:
+    """Give the directory of the calls that wait as MCP tasks. A file in it begins with the task's id."""
+    return state_dir / "waits"

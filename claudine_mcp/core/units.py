@@ -41,6 +41,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def whole_text(text: str, field: str) -> str:
+    """Give a text that can be stored and sent.
+
+    Raises:
+        InvalidInput: it has halves of characters (lone surrogates), which is also how bytes come that are no UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])[1:-1]
+        raise InvalidInput(
+            field, f"character {error.start + 1} ({half}) is no whole character", "Give text in UTF-8."
+        ) from error
+    return text
+
+
 def describe(value: object) -> str:
     """Show a value of JSON in an error: short whatever its size, and safe for a terminal."""
     if isinstance(value, str):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from claudine_mcp.core.alerts import HANDED_AT_MOST, Caller, concerns
+from claudine_mcp.core.alerts import HANDED_AT_MOST
 from claudine_mcp.core.errors import InvalidInput, NotNow
-from claudine_mcp.core.models import CommandKind, Event
+from claudine_mcp.core.models import JSON, CommandKind, Event
 from claudine_mcp.core.units import parse_duration_ms
-from claudine_mcp.front.clients import caller_of, live_sessions
+from claudine_mcp.front import dialogue
+from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import View, moment
 from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
-from claudine_mcp.registry.database import Transaction
 
 SHOWN_AT_MOST = 5
 QUESTIONS = frozenset({"allow", "deny"})
@@ -45,20 +45,21 @@ class OpenAlerts:
 
 async def alerts_of(front: Front) -> OpenAlerts:
     """Give what is open and concerns this caller, and note that it was told."""
-    mine = await open_to(front)
-    shown = mine[:SHOWN_AT_MOST]
-    if shown:
-        async with front.db.write() as tx:
-            await hand_out(tx, [alert.event.seq for alert in shown], caller_of(front).session)
+    async with front.telling:
+        mine = await open_to(front)
+        shown = mine[:SHOWN_AT_MOST]
+        if shown:
+            async with front.db.write() as tx:
+                await hand_out(tx, [alert.event.seq for alert in shown], caller_of(front).session)
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
 async def open_to(front: Front, *, handed_less_than: int = HANDED_AT_MOST) -> list[Alert]:
     """Give what is open, concerns this caller, and was told to it less often than this; most severe first."""
-    caller, now = caller_of(front), time.time()
+    session = caller_of(front).session
     async with front.db.read() as tx:
-        found = await open_alerts(tx, now, session=caller.session, handed_less_than=handed_less_than)
-        return await _concerning(tx, found, caller)
+        found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
+    return [alert for alert in found if concerns(front, alert.submitter)]
 
 
 async def alerts_about(front: Front, task_id: str) -> list[AlertView]:
@@ -101,10 +102,13 @@ async def answer(
     if (snooze is not None) != (action == "snooze"):
         problem = "it is missing" if snooze is None else f"it means nothing with {action}"
         raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')
+    if action in QUESTIONS:
+        task_id = await dialogue.answer(front, alert_id, action, message)
+        return f"task {task_id} goes on with that answer"
     if action == "cancel":
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
-    args = {"alertId": alert_id, "action": action, "message": message}
+    args: JSON = {"alertId": alert_id, "action": action}
     if snooze is not None:
         args["snoozeMs"] = parse_duration_ms(snooze, "snooze")
     result = await front.command(CommandKind.ANSWER, None, args)
@@ -130,8 +134,3 @@ def alert_view(event: Event) -> AlertView:
         message=event.message,
         actions=actions(event),
     )
-
-
-async def _concerning(tx: Transaction, alerts: list[Alert], caller: Caller) -> list[Alert]:
-    live = await live_sessions(tx) if alerts else frozenset[str]()
-    return [alert for alert in alerts if concerns(alert.submitter, caller, live)]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from claudine_mcp.core.alerts import Caller, concerns
-from claudine_mcp.core.identity import Identity
+from claudine_mcp.core import alerts
+from claudine_mcp.core.alerts import Caller
 from claudine_mcp.core.models import Event
+from claudine_mcp.core.paths import presence_directory
 from claudine_mcp.front.front import Front
-from claudine_mcp.host.processes import identify, is_alive
-from claudine_mcp.registry.alerts import Client, add_client, known_clients
-from claudine_mcp.registry.database import Transaction
+from claudine_mcp.host.presence import attend, is_attended
+from claudine_mcp.host.processes import identify
 from claudine_mcp.registry.tasks import submitters_of
+
+log = logging.getLogger(__name__)
 
 
 def process_session() -> str:
@@ -25,36 +30,30 @@ def caller_of(front: Front) -> Caller:
     return Caller(front.origin.get("session") or process_session(), front.origin["project"])
 
 
-async def announce_client(front: Front) -> None:
-    """Say that this server is there, so that what its session submitted is told to it and to no other."""
-    me = identify(os.getpid())
-    if me is None:
-        return
-    caller = caller_of(front)
-    async with front.db.read() as tx:
-        gone = [client.identity for client in await known_clients(tx) if not _lives(client)]
-    async with front.db.write() as tx:
-        await add_client(tx, Client(str(me), caller.session, caller.project), time.time(), gone=gone)
+@contextmanager
+def present(front: Front) -> Generator[None]:
+    """Have the others know that this client's session is there: inside, and for as long as this process lives."""
+    fd: int | None = None
+    try:
+        fd = attend(presence_directory(front.state_dir), caller_of(front).session)
+    except OSError as error:
+        log.warning("others in this project may be told what is for this session: %s", error)
+    try:
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
-async def concerning(front: Front, events: list[Event]) -> list[Event]:
-    """Give those of some events that concern this caller."""
-    caller = caller_of(front)
+def concerns(front: Front, submitter: Mapping[str, Any] | None) -> bool:
+    """Whether what happens to a task of this submitter concerns this client; None: it is about the machine."""
+    folder = presence_directory(front.state_dir)
+    return alerts.concerns(submitter, caller_of(front), lambda session: is_attended(folder, session))
+
+
+async def concerning(front: Front, events: Sequence[Event]) -> list[Event]:
+    """Give those of some events that concern this client."""
     async with front.db.read() as tx:
-        live = await live_sessions(tx)
         submitters = await submitters_of(tx, {event.task_id for event in events if event.task_id is not None})
-    return [
-        event
-        for event in events
-        if event.task_id is None
-        or (event.task_id in submitters and concerns(submitters[event.task_id], caller, live))
-    ]
-
-
-async def live_sessions(tx: Transaction) -> frozenset[str]:
-    """Give the sessions that have a server now."""
-    return frozenset(client.session for client in await known_clients(tx) if _lives(client))
-
-
-def _lives(client: Client) -> bool:
-    return is_alive(Identity.parse(client.identity))
+    known = {task_id: concerns(front, submitter) for task_id, submitter in submitters.items()}
+    return [event for event in events if event.task_id is None or known.get(event.task_id, False)]

@@ -2,88 +2,98 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 
 from claudine_mcp.core.errors import InvalidInput
-from claudine_mcp.front.log_file import open_log
+from claudine_mcp.front.log_file import LogFile, Piece, open_log
 from claudine_mcp.front.logs import LogLine, LogPage, first_cursor
+from claudine_mcp.workloads.claude_stream import RESULT_BYTES
 from claudine_mcp.workloads.claude_text import Narrator
 
 WINDOW_BYTES = 2 * 2**20
 """How much of the output's end is looked at for its last lines."""
 PIECE_BYTES = 2**20
+"""How much is read for one page, or a line, if that is longer."""
 BUDGET_CHARS = 60_000
 STREAM = "stdout"
+MAX_DIGITS = 18
 
 
-def words(path: Path, cursor: str | None, lines: int, *, run: int) -> LogPage:
+def words(path: Path, cursor: str | None, lines: int, *, run: int, ended: bool) -> LogPage:
     """Give the last lines of the conversation, or those after a cursor. Blocks.
-
-    Raises:
-        InvalidInput: the cursor does not come from an answer about this run.
-    """
-    return last_words(path, lines, run=run) if cursor is None else next_words(path, cursor, lines, run=run)
-
-
-def last_words(path: Path, lines: int, *, run: int) -> LogPage:
-    """Give the last lines of the conversation. Blocks.
 
     Args:
         path: the run's standard output.
+        cursor: `next_cursor` of an earlier page, None for the last lines.
         lines: how many at most.
         run: its number, for the cursor.
-    """
-    if not path.exists():
-        return LogPage([], first_cursor([STREAM], run=run), truncated=False)
-    with open_log(path) as log:
-        begin = max(0, log.size_bytes - WINDOW_BYTES)
-        data = os.pread(log.fd, log.size_bytes - begin, begin)
-    if begin:
-        begin += data.find(b"\n") + 1
-        data = data[data.find(b"\n") + 1 :]
-    whole = data.rfind(b"\n") + 1
-    narrator = Narrator()
-    told: deque[str] = deque(maxlen=max(1, lines) + 1)
-    for line in data[:whole].splitlines():
-        told.extend(narrator.tell(line))
-    shown, cut = _newest_within_budget(list(told)[-lines:] if lines else [])
-    notes = ["only the end of the conversation is shown"] if begin or cut or len(told) > lines else []
-    return LogPage(_lines(shown), _cursor(run, begin + whole), truncated=bool(notes), notes=notes)
-
-
-def next_words(path: Path, cursor: str, lines: int, *, run: int) -> LogPage:
-    """Give what was said after the cursor. Blocks.
+        ended: whether nothing will be added, so that a last line without a newline is whole.
 
     Raises:
         InvalidInput: the cursor does not come from an answer about this run.
     """
-    offset = _offset(cursor, run)
+    offset = None if cursor is None else _offset(cursor, run)
     if not path.exists():
-        return LogPage([], cursor, truncated=False)
+        return LogPage([], cursor or first_cursor([STREAM], run=run), truncated=False)
     with open_log(path) as log:
+        if offset is None:
+            return _last(log, lines, run=run, ended=ended)
         if offset > log.size_bytes:
             raise InvalidInput(
                 "cursor", "it stands beyond the end", "Give the nextCursor of an earlier answer."
             )
-        data = os.pread(log.fd, PIECE_BYTES, offset)
-        rest = log.size_bytes - offset - len(data)
+        return _next(log, offset, lines, run=run, ended=ended)
+
+
+def _last(log: LogFile, lines: int, *, run: int, ended: bool) -> LogPage:
+    pieces = [_whole(log, piece) for piece in log.last_lines(WINDOW_BYTES, WINDOW_BYTES)]
+    rest = pieces.pop() if pieces and not (ended or pieces[-1].has_newline) else None
+    if len(pieces) > 1 and pieces[0].before_bytes:
+        del pieces[0]
+    narrator = Narrator()
+    told: deque[str] = deque(maxlen=max(1, lines) + 1)
+    for piece in pieces:
+        told.extend(narrator.tell(piece.raw) if not piece.before_bytes else [_too_long(piece)])
+    shown, cut = _newest_within_budget(list(told)[-lines:] if lines else [])
+    is_cut = cut or len(told) > lines or bool(pieces and pieces[0].start > log.released_bytes)
+    notes = ["only the end of the conversation is shown"] if is_cut else []
+    end = rest.start if rest else pieces[-1].end if pieces else log.size_bytes
+    return LogPage(_lines(shown), _cursor(run, end), truncated=bool(notes), notes=notes)
+
+
+def _next(log: LogFile, offset: int, lines: int, *, run: int, ended: bool) -> LogPage:
     narrator = Narrator()
     shown: list[str] = []
     room = BUDGET_CHARS
     position = offset
-    for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
-        told = narrator.tell(line)
+    for piece in log.pieces_from(offset, longest_bytes=RESULT_BYTES, ended=ended):
+        if piece.goes_on:
+            told: list[str] = []
+        else:
+            told = [_too_long(piece)] if piece.continues else narrator.tell(piece.raw)
         size = sum(map(len, told))
         if shown and (len(shown) + len(told) > lines or size > room):
             return LogPage(_lines(shown), _cursor(run, position), truncated=True, more=True)
         shown += told
         room -= size
-        position += len(line)
-    return LogPage(
-        _lines(shown), _cursor(run, position), truncated=False, more=rest > 0 and position > offset
-    )
+        position = piece.end
+        if position - offset >= PIECE_BYTES:
+            return LogPage(_lines(shown), _cursor(run, position), truncated=False, more=True)
+    return LogPage(_lines(shown), _cursor(run, position), truncated=False)
+
+
+def _whole(log: LogFile, piece: Piece) -> Piece:
+    """Give the line that the window has cut, if it is not too long; else the piece as it is."""
+    size = piece.before_bytes + len(piece.raw)
+    if not piece.before_bytes or piece.before_is_least or size > RESULT_BYTES:
+        return piece
+    start = piece.start - piece.before_bytes
+    return piece._replace(start=start, raw=log.read(start, start + size), before_bytes=0)
+
+
+def _too_long(piece: Piece) -> str:
+    return f"[the end of a line that is too long to be read: {len(piece.raw):,} bytes]"
 
 
 def _lines(texts: list[str]) -> list[LogLine]:
@@ -108,7 +118,8 @@ def _cursor(run: int, offset: int) -> str:
 def _offset(cursor: str, run: int) -> int:
     begin = f"{run}:{STREAM}="
     digits = cursor.removeprefix(begin).partition(":")[0]
-    if not cursor.startswith(begin) or not digits.isdecimal():
+    is_number = digits.isascii() and digits.isdecimal() and len(digits) <= MAX_DIGITS
+    if not cursor.startswith(begin) or not is_number:
         raise InvalidInput(
             "cursor", f"{cursor[:60]!r} is none of this run", "Give the nextCursor of an earlier answer."
         )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import JSON, Kind, Task
+from claudine_mcp.core.paths import task_directory
+from claudine_mcp.core.states import State
+from claudine_mcp.core.units import describe, whole_text
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.program import program
 from claudine_mcp.front.submit import (
+    MAX_ARGUMENT_BYTES,
+    MAX_COMMAND_BYTES,
     Submission,
     TaskRequest,
     checked_cwd,
@@ -31,15 +34,15 @@ from claudine_mcp.front.submit import (
     task_environment,
 )
 from claudine_mcp.host.settings import load_project
-from claudine_mcp.workloads.claude import DEPTH
+from claudine_mcp.workloads.claude import DEPTH, SERVERS, possible_arguments
 from claudine_mcp.workloads.claude_arguments import checked_extra
+from claudine_mcp.workloads.claude_sessions import has_answered, has_session, sessions_folder
 
 PERMISSION_MODES = ("default", "acceptEdits", "auto", "bypassPermissions", "dontAsk", "manual", "plan")
-MIN_VERSION = (2, 1, 0)
-"""Before, flags were missing that following a run depends on."""
-VERSION_LIMIT_S = 20
-MAX_PROMPT_BYTES = 10 * 2**20
+MAX_TEXT_BYTES = 10 * 2**20
+"""Of a prompt or a message."""
 MAX_TOOLS = 200
+MAX_DEPTH_DIGITS = 6
 Servers = TypeAdapter(dict[str, dict[str, Any]])
 
 
@@ -70,36 +73,101 @@ async def delegate(front: Front, request: DelegateRequest) -> Task:
         NotNow: delegations are nested too deeply.
     """
     settings = (await front.settings()).settings
-    depth = int(front.env.get(DEPTH) or 0)
-    if depth >= settings.claude.max_depth:
-        raise NotNow(
-            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
-            f"{settings.claude.max_depth}: do the work here"
-        )
+    depth = check_depth(front.env, settings)
     cwd = checked_cwd(request.cwd, front.cwd)
     project = load_project(Path(cwd))
     env = task_environment(front.env, None)
     spec = checked_spec(request, settings) | checked_timeout(
         request.timeout, request.on_timeout, project, settings
     )
-    spec["program"] = await program(settings.claude.command, env)
+    check_arguments(request)
     spec["depth"] = depth + 1
-    if request.continue_from is None:
-        spec["sessionId"] = str(uuid.uuid4())
-    else:
-        before = await front.task(request.continue_from)
-        if before.session_id is None:
-            raise InvalidInput(
-                "continueFrom", f"task {before.id} is a {before.kind}", "Give a delegated Claude Code."
-            )
-        spec |= {"sessionId": before.session_id, "resume": True, "continueFrom": before.id}
-    files = {"env": environment_file(env), "prompt": request.prompt.encode("utf-8", "surrogatepass")}
+    spec |= await session_for(front, request.continue_from, env)
+    files = {"env": environment_file(env), "prompt": request.prompt.encode()}
     if request.mcp_config:
-        files["env.mcp.json"] = json.dumps(checked_servers(request.mcp_config, settings)).encode()
+        files[SERVERS] = json.dumps(checked_servers(request.mcp_config, settings)).encode()
+    spec["program"] = await program(settings.claude.command, env, possible_arguments(spec))
     task = new_task(
         request, Kind.CLAUDE, request.prompt, spec=spec, cwd=cwd, project=project, submitter=front.origin
     )
     return await front.submit(Submission(task, files, checked_dependencies(request.depends_on)))
+
+
+def check_depth(env: Mapping[str, str], settings: Settings) -> int:
+    """Give how many delegations stand above this process.
+
+    Raises:
+        InvalidInput: its environment says something that is no number.
+        NotNow: so many that no further one is allowed.
+    """
+    depth = depth_of(env)
+    if depth >= settings.claude.max_depth:
+        raise NotNow(
+            f"this is a delegated Claude Code already, {depth} deep, and claude.maxDepth is "
+            f"{settings.claude.max_depth}: do the work here"
+        )
+    return depth
+
+
+def depth_of(env: Mapping[str, str]) -> int:
+    """Give how many delegations stand above a client.
+
+    Raises:
+        InvalidInput: its environment says something that is no number.
+    """
+    text = env.get(DEPTH) or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DEPTH_DIGITS):
+        raise InvalidInput(
+            DEPTH,
+            f"this variable of the client's environment is {describe(text)}, which is no number of delegations",
+            "Unset it: claudine-mcp sets it for what it starts.",
+        )
+    return int(text)
+
+
+async def session_for(front: Front, continue_from: str | None, env: Mapping[str, str]) -> JSON:
+    """Give what a task's spec says of its session: a new one, or that of an earlier task.
+
+    Raises:
+        InvalidInput: the earlier task has no session, or none that this client's Claude Code finds.
+        TaskNotFound: there is no such task.
+    """
+    if continue_from is None:
+        return {"sessionId": str(uuid.uuid4())}
+    before = await front.task(continue_from)
+    if before.session_id is None:
+        raise InvalidInput(
+            "continueFrom", f"task {before.id} is a {before.kind}", "Give a delegated Claude Code."
+        )
+    if before.state is State.ENDED and not await _has_session(env, before.session_id):
+        kept = await environment_of(front, before)
+        if await _has_session(kept, before.session_id):
+            raise InvalidInput(
+                "continueFrom",
+                f"the session of task {before.id} is in {sessions_folder(kept)}, and Claude Code would look for it "
+                f"in {sessions_folder(env) or 'no folder that this client names'}",
+                "Give this client the same HOME and CLAUDE_CONFIG_DIR.",
+            )
+        if not has_answered(before):
+            raise InvalidInput(
+                "continueFrom",
+                f"task {before.id} ended before its session had begun ({before.outcome}: {before.reason})",
+                "RetryTask runs it again.",
+            )
+    return {"sessionId": before.session_id, "resume": True, "continueFrom": before.id}
+
+
+async def _has_session(env: Mapping[str, str], session_id: str) -> bool:
+    return await anyio.to_thread.run_sync(has_session, env, session_id)
+
+
+async def environment_of(front: Front, task: Task) -> dict[str, str]:
+    """Give the environment that a task was submitted with; empty if its file is gone."""
+    path = anyio.Path(task_directory(front.state_dir, task.id) / "env")
+    try:
+        return json.loads(await path.read_bytes())
+    except FileNotFoundError:
+        return {}
 
 
 def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:
@@ -108,12 +176,7 @@ def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:
     Raises:
         InvalidInput: naming the field, what is wrong, and what would be right.
     """
-    if not request.prompt.strip():
-        raise InvalidInput("prompt", "it is empty", "Say what is to be done.")
-    if len(request.prompt.encode("utf-8", "surrogatepass")) > MAX_PROMPT_BYTES:
-        raise InvalidInput(
-            "prompt", f"it is longer than {MAX_PROMPT_BYTES:,} bytes", "Put it into a file and name that."
-        )
+    check_text("prompt", request.prompt)
     mode = request.permission_mode or settings.claude.permission_mode
     if mode not in PERMISSION_MODES:
         raise InvalidInput(
@@ -146,6 +209,44 @@ def checked_spec(request: DelegateRequest, settings: Settings) -> JSON:
     return {key: value for key, value in spec.items() if value not in (None, [])}
 
 
+def check_text(name: str, text: str) -> None:
+    """Check what is said to a Claude Code."""
+    if not text.strip():
+        raise InvalidInput(name, "it is empty", "Say what is to be done.")
+    if len(whole_text(text, name).encode()) > MAX_TEXT_BYTES:
+        raise InvalidInput(
+            name, f"it is longer than {MAX_TEXT_BYTES:,} bytes", "Put it into a file and name that."
+        )
+
+
+def check_arguments(request: DelegateRequest) -> None:
+    """See that what goes onto the program's command line can.
+
+    Raises:
+        InvalidInput: something is too long for it, or no text.
+    """
+    total_bytes = 0
+    for name, texts in (
+        ("model", [request.model]),
+        ("appendSystemPrompt", [request.append_system_prompt]),
+        ("allowedTools", [",".join(request.allowed_tools)]),
+        ("disallowedTools", [",".join(request.disallowed_tools)]),
+        ("extraArgs", request.extra_args),
+    ):
+        for text in texts:
+            size = len(whole_text(text or "", name).encode())
+            total_bytes += size
+            if "\0" in (text or ""):
+                raise InvalidInput(name, "it contains a NUL character, which no program can be given")
+            if size > MAX_ARGUMENT_BYTES or total_bytes > MAX_COMMAND_BYTES:
+                raise InvalidInput(
+                    name,
+                    f"it is {size:,} bytes long; the system takes {MAX_ARGUMENT_BYTES:,} in one argument, and "
+                    f"{MAX_COMMAND_BYTES:,} in all",
+                    "Put it into a file and name that in the prompt.",
+                )
+
+
 def checked_tools(name: str, tools: Sequence[str]) -> list[str]:
     """Check rules for tools, like `Bash(git log:*)`."""
     if len(tools) > MAX_TOOLS or any(
@@ -176,50 +277,3 @@ def checked_servers(config: Mapping[str, Any], settings: Settings) -> JSON:
                 "Only the user's own configuration can allow it: claude.allowedMcpServers.",
             )
     return found
-
-
-async def program(command: str, env: Mapping[str, str]) -> str:
-    """Find Claude Code as the task will, and see that it is recent enough; give its path.
-
-    Raises:
-        InvalidInput: it is missing, does not say its version, or is too old.
-    """
-    path = shutil.which(command, path=env.get("PATH"))
-    if path is None:
-        raise InvalidInput(
-            "claude.command",
-            f"there is no {command!r} on the PATH of this client",
-            "Install Claude Code, or set claude.command to its whole path.",
-        )
-    found = await anyio.Path(path).stat()
-    text = await anyio.to_thread.run_sync(version_of, path, found.st_mtime_ns, found.st_size)
-    numbers = tuple(int(part) for part in text.split(" ")[0].split(".") if part.isdecimal())
-    if numbers < MIN_VERSION:
-        wanted = ".".join(str(number) for number in MIN_VERSION)
-        raise InvalidInput(
-            "claude.command", f"{path} says {text!r}", f"Version {wanted} or later is needed: claude update."
-        )
-    return path
-
-
-@lru_cache(maxsize=8)
-def version_of(path: str, _mtime_ns: int, _size: int) -> str:
-    """Ask a program for its version; asked once for as long as the file stays the same.
-
-    Raises:
-        InvalidInput: it does not answer.
-    """
-    try:
-        done = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=VERSION_LIMIT_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise InvalidInput(
-            "claude.command", f"{path} --version failed: {error}", "Reinstall Claude Code."
-        ) from error
-    return done.stdout.strip()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import anyio.to_thread
 
-from claudine_mcp.core.models import CommandKind
+from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import State
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import QuestionView, QueueView, TaskView, question_view, queue_view, view_of
-from claudine_mcp.registry.commands import open_commands
+from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.events import events_after
 from claudine_mcp.registry.tasks import ahead_of, get_task, runs_of
 
 
@@ -20,20 +22,22 @@ async def task_view(front: Front, wanted: str) -> TaskView:
     """
     queue: QueueView | None = None
     question: QuestionView | None = None
+    unread: list[str] | None = None
     async with front.db.read() as tx:
         task = await get_task(tx, wanted)
         runs = await runs_of(tx, task.id)
         if task.state is State.QUEUED:
             queue = queue_view(task, await ahead_of(tx, task))
-        elif task.session_id is not None and task.state is State.RUNNING:
-            for command in await open_commands(tx):
-                if (
-                    command.kind is CommandKind.ASK
-                    and command.task_id == task.id
-                    and "alertId" in command.args
-                ):
-                    question = question_view(command)
-                    break
+        else:
+            asked = next((item for item in await open_questions(tx) if item.task_id == task.id), None)
+            question = None if asked is None else question_view(asked, task)
+        if task.session_id is not None and task.state is State.ENDED:
+            unread = await _unread_messages(tx, task)
     return await anyio.to_thread.run_sync(
-        lambda: view_of(task, runs, front.state_dir, queue=queue, question=question)
+        lambda: view_of(task, runs, front.state_dir, queue=queue, question=question, unread_messages=unread)
     )
+
+
+async def _unread_messages(tx: Transaction, task: Task) -> list[str] | None:
+    lost = await events_after(tx, 0, task_ids=[task.id], types=["task:messages-lost"])
+    return next((event.data["messages"] for event in lost if event.run_id == f"{task.id}.{task.run}"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,6 +178,23 @@ async def follow_events(
                 await listener.wait(LOOK_EVERY_S)
             if not _is_still(front.db.path, opened):
                 raise RegistryReplaced(f"{front.db.path}: it was removed or replaced")
+
+
+async def watch_events(front: Front, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+    """Give what happens from now on to `tell`, in order and in pages. Does not return.
+
+    Raises:
+        RegistryError: the registry is out of reach.
+    """
+    cursor = await newest_event(front)
+    with listen(front.db.bell) as listener:
+        while True:
+            page = await events_page(front, cursor, min_severity=Severity.DEBUG)
+            if page.events:
+                await tell(page.events)
+            cursor = page.cursor
+            if not page.more:
+                await listener.wait(LOOK_EVERY_S)
 
 
 def _is_still(path: Path, opened: os.stat_result) -> bool:

@@ -23,6 +23,7 @@ from claudine_mcp.core.errors import InvalidInput, NotNow, StateDirError, Superv
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
+from claudine_mcp.core.units import whole_text
 from claudine_mcp.front.migration import migrated
 from claudine_mcp.front.submit import (
     CommandRequest,
@@ -63,6 +64,9 @@ class Front:
         env: the environment of the client.
         cwd: its working directory.
         origin: who asks: `by` in words, `session` if it is one, and `project` if it is not the working directory.
+
+    Attributes:
+        telling: held from looking what the client is to be told of alerts and ends until it is noted that it was.
     """
 
     def __init__(self, directory: Path, db: Database, env: Mapping[str, str], cwd: str, origin: JSON) -> None:
@@ -71,6 +75,7 @@ class Front:
         self.env = env
         self.cwd = cwd
         self.origin: JSON = {"project": cwd, **origin}
+        self.telling = anyio.Lock()
 
     async def settings(self) -> Resolved:
         """Give the settings in force, and where each comes from."""
@@ -157,26 +162,48 @@ class Front:
         """Ask something of the supervisor and wait for the result, for as long as the supervisor works on it.
 
         Raises:
+            InvalidInput: a text among the arguments cannot be stored.
             NotNow: it makes no sense in the state that things are in.
             SupervisorError: there is none and none can be started, or it does not answer.
             RegistryError: it cannot be written down; nothing was changed.
         """
+        return await self.result(await self.issue(kind, task_id, args))
+
+    async def issue(self, kind: CommandKind, task_id: str | None, args: Mapping[str, Any]) -> str:
+        """Ask something of the supervisor, and do not wait; give the id by which `result` awaits it.
+
+        Raises:
+            InvalidInput: a text among the arguments cannot be stored.
+            RegistryError: it cannot be written down; nothing was changed.
+        """
+        for name, value in args.items():
+            if isinstance(value, str):
+                whole_text(value, name)
         command = Command(new_id() + new_id(), kind, task_id, dict(args), self.origin, time.time())
+        try:
+            await self._store_command(command)
+        except DiskFull:
+            if not Ballast(self.state_dir).release():
+                raise
+            await self._store_command(command)
+        return command.id
+
+    async def _store_command(self, command: Command) -> None:
+        async with self.db.write() as tx:
+            await add_command(tx, command)
+
+    async def result(self, command_id: str) -> JSON:
+        """Wait for what becomes of something that was asked, for as long as the supervisor works on it.
+
+        Raises:
+            NotNow: it makes no sense in the state that things are in.
+            SupervisorError: there is none and none can be started, or it does not answer.
+        """
         with listen(self.db.bell) as listener:
-            try:
-                await self._ask(command)
-            except DiskFull:
-                if not Ballast(self.state_dir).release():
-                    raise
-                await self._ask(command)
-            result = await self._result(command.id, listener)
+            result = await self._result(command_id, listener)
         if "error" in result:
             raise NotNow(result["error"])
         return result
-
-    async def _ask(self, command: Command) -> None:
-        async with self.db.write() as tx:
-            await add_command(tx, command)
 
     async def _result(self, command_id: str, listener: Listener) -> JSON:
         started = ensure_supervisor(self.state_dir, self.env)

@@ -92,7 +92,7 @@ class Waiting:
         is_over = left_s <= 0
         async with self._front.db.read() as tx:
             running = await going_on(tx, caller_of(self._front).session, time.time() + left_s)
-        async with self._news.telling:
+        async with self._front.telling:
             events = await of_own_tasks(self._front, await self._news.untold())
             is_early = self._times < EARLY_AT_MOST and any(is_alert(event) for event in events)
             if running and not is_over and not is_early:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from claudine_mcp.core.errors import InvalidInput
-from claudine_mcp.core.models import Task
 from claudine_mcp.front.filters import MAX_PAGE, PAGE, TaskFilter
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.views import TaskRow, first_questions, row_of
+from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.tasks import find_tasks
 
 
 async def list_tasks(
     front: Front, wanted: TaskFilter, limit: int = PAGE, cursor: str | None = None
-) -> tuple[Sequence[Task], str | None]:
+) -> tuple[Sequence[TaskRow], str | None]:
     """Give a page of tasks, newest first, and the cursor of the next page, None after the last.
 
     Raises:
@@ -27,5 +28,7 @@ async def list_tasks(
         )
     async with front.db.read() as tx:
         found = await find_tasks(tx, wanted.criteria(), limit + 1, None if cursor is None else int(cursor))
+        asked = first_questions(await open_questions(tx))
     page = found[:limit]
-    return page, str(page[-1].seq) if len(found) > limit else None
+    rows = [row_of(task, asked.get(task.id)) for task in page]
+    return rows, str(page[-1].seq) if len(found) > limit else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import anyio
-
 from claudine_mcp.core.alerts import is_alert
 from claudine_mcp.core.models import Event
 from claudine_mcp.front.alerts import open_to
@@ -33,11 +31,9 @@ class News:
         front: the caller's side of the state directory.
         cursor: where it begins.
         fate: of an end.
-        telling: held by whoever tells the caller anything, from looking what to tell until it is noted.
     """
 
-    def __init__(self, front: Front, cursor: int, fate: Callable[[Event], Fate], telling: anyio.Lock) -> None:
-        self.telling = telling
+    def __init__(self, front: Front, cursor: int, fate: Callable[[Event], Fate]) -> None:
         self._front = front
         self._began = cursor
         self._cursor = cursor
@@ -50,7 +46,7 @@ class News:
         return min(self._ends, default=self._cursor + 1) - 1
 
     async def untold(self, *, waking: bool = False) -> list[Event]:
-        """Give what is to be told now, oldest first.
+        """Give what is to be told now, oldest first. Hold `Front.telling` until it is told.
 
         Args:
             waking: leave out the alerts that were open before this began: they can wait until the user speaks.

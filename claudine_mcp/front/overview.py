@@ -17,9 +17,10 @@ from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.supervision import ensure_supervisor
 from claudine_mcp.front.system_views import Concurrency, Machine, Overview, QueuedTask, SupervisorView
-from claudine_mcp.front.views import queue_view, row_of
+from claudine_mcp.front.views import first_questions, queue_view, row_of
 from claudine_mcp.host.lease import is_held
 from claudine_mcp.host.processes import is_alive
+from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.leases import Holder, holder
 from claudine_mcp.registry.tasks import count_by_state, has_work, tasks_in
 
@@ -36,11 +37,12 @@ async def overview(front: Front) -> Overview:
         counts = await count_by_state(tx)
         active = await tasks_in(tx, sorted(ACTIVE), MAX_ACTIVE)
         queued = await tasks_in(tx, [State.QUEUED], MAX_QUEUED)
+        asked = first_questions(await open_questions(tx))
         work = await has_work(tx)
         last = await holder(tx)
     return Overview(
         counts={str(state): count for state, count in counts.items()},
-        active=[row_of(task) for task in active],
+        active=[row_of(task, asked.get(task.id)) for task in active],
         queued=_queued(queued),
         supervisor=SupervisorView(
             alive=held,

@@ -16,7 +16,7 @@ from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
 from claudine_mcp.core.states import State
-from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable
+from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no i, l, o, u, so that ids can be read out."""
@@ -50,7 +50,7 @@ SESSION_VARIABLES = frozenset(
 )
 """What belongs to the session that a task was submitted from; a task is none of its children."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def new_task(
     return Task(
         id=new_id(),
         kind=kind,
-        name=checked_name(request.name) if request.name is not None else short(text),
+        name=checked_name(request.name) if request.name is not None else short(text) or str(kind),
         cwd=cwd,
         spec={**spec, "umask": current_umask()},
         priority=checked_priority(priority),
@@ -173,7 +173,7 @@ def checked_command(command: str | Sequence[str]) -> str | list[str]:
         arguments = list(command)
         if not arguments or not arguments[0]:
             raise InvalidInput("command", "it names no program", 'Give a list like ["make", "test"].')
-    if any("\0" in argument for argument in arguments):
+    if any("\0" in whole_text(argument, "command") for argument in arguments):
         raise InvalidInput("command", "it contains a NUL character, which no program can be given")
     sizes = [len(argument.encode("utf-8", "surrogateescape")) for argument in arguments]
     if max(sizes) > MAX_ARGUMENT_BYTES or sum(sizes) > MAX_COMMAND_BYTES:
@@ -189,7 +189,7 @@ def checked_cwd(cwd: str | None, default: str) -> str:
     """Check the working directory of a task; a relative one is seen from the submitter's."""
     right = "Give a directory that exists and that this user may enter."
     try:
-        path = Path(os.path.normpath(Path(default) / Path(cwd or ".").expanduser()))
+        path = Path(os.path.normpath(Path(default) / Path(whole_text(cwd or ".", "cwd")).expanduser()))
     except RuntimeError:
         raise InvalidInput("cwd", f"{describe(cwd)} names a user that does not exist", right) from None
     shown = printable(str(path)[:MAX_SHOWN_PATH])
@@ -248,7 +248,7 @@ def checked_timeout(
 
 def checked_name(name: str) -> str:
     """Check the name that people know a task by."""
-    if not name.strip() or len(name) > MAX_NAME or _CONTROL.search(name):
+    if not whole_text(name, "name").strip() or len(name) > MAX_NAME or _CONTROL.search(name):
         raise InvalidInput("name", "it must be one line", f"Give 1 to {MAX_NAME} characters.")
     return name.strip()
 
@@ -266,7 +266,7 @@ def checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if len(unique) > MAX_LABELS:
         raise InvalidInput("labels", f"there are {len(unique)}", f"Give at most {MAX_LABELS}.")
     for label in unique:
-        if not label.strip() or len(label) > MAX_LABEL or _CONTROL.search(label):
+        if not whole_text(label, "labels").strip() or len(label) > MAX_LABEL or _CONTROL.search(label):
             raise InvalidInput(
                 "labels", f"{label[:40]!r} is none", f"A label is one line of 1 to {MAX_LABEL} characters."
             )

@@ -74,7 +74,7 @@ async def task_logs(
         # when the last process that could print has left, and the registry follows some time later.
         ended = final or gone or (folder / "gone").exists()
         if speaks:
-            return words(paths["stdout"], cursor, tail, run=number)
+            return words(paths["stdout"], cursor, tail, run=number, ended=ended)
         if cursor is None:
             return last_lines(paths, tail, run=number, raw=raw, ended=ended, partial=partial)
         return read_from(paths, cursor, tail, run=number, raw=raw, ended=ended)

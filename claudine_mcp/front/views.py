@@ -6,7 +6,7 @@ Times are RFC 3339 UTC, durations name their unit, memory is in bytes. Fields th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,17 @@ class RunView(View):
     signal: int | None = None
 
 
+class QuestionView(View):
+    """What a delegated Claude Code asks a person; AnswerAlert answers."""
+
+    alert_id: int
+    tool: str
+    summary: str = Field(description="the call in one line")
+    input: dict[str, Any] = Field(description="what the tool is to be called with; empty in lists")
+    since: str
+    until: str = Field(description="when it is denied, if nobody has answered")
+
+
 class TaskRow(View):
     """A task in a list."""
 
@@ -72,6 +83,7 @@ class TaskRow(View):
     supervised: bool | None = Field(
         default=None, description="false: its keeper is gone; it is watched from outside"
     )
+    question: QuestionView | None = Field(default=None, description="it waits for a person to answer this")
 
 
 class PhaseView(View):
@@ -83,15 +95,6 @@ class PhaseView(View):
     until: str | None = Field(default=None, description="when it goes on by itself")
     attempt: str | None = None
     error: str | None = None
-
-
-class QuestionView(View):
-    """What a delegated Claude Code asks a person; AnswerAlert answers."""
-
-    alert_id: int
-    tool: str
-    input: dict[str, Any]
-    since: str
 
 
 class TaskView(TaskRow):
@@ -114,12 +117,14 @@ class TaskView(TaskRow):
     session_id: str | None = None
     model: str | None = None
     phase: PhaseView | None = None
-    question: QuestionView | None = Field(default=None, description="it waits for a person to answer this")
     turns: int | None = None
     todos: list[dict[str, str]] | None = None
     background: list[str] | None = None
     result: str | None = Field(default=None, description="its last answer")
     permission_denials: list[dict[str, str]] | None = None
+    unread_messages: list[str] | None = Field(
+        default=None, description="sent to its last run, which ended without having read them"
+    )
     cost_usd: float | None = Field(default=None, description="of the last run")
     total_cost_usd: float | None = Field(default=None, description="of the session")
     earlier_runs: list[RunView] | None = None
@@ -170,9 +175,10 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
     }
 
 
-def row_of(task: Task) -> TaskRow:
-    """Show a task in a list."""
-    return TaskRow(**_row_fields(task, time.time()))
+def row_of(task: Task, asked: Command | None = None) -> TaskRow:
+    """Show a task in a list, with the question that it asks, if it asks one."""
+    question = None if asked is None else question_view(asked, task).model_copy(update={"input": {}})
+    return TaskRow(**_row_fields(task, time.time()), question=question)
 
 
 def view_of(
@@ -182,6 +188,7 @@ def view_of(
     *,
     queue: QueueView | None = None,
     question: QuestionView | None = None,
+    unread_messages: list[str] | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -207,6 +214,7 @@ def view_of(
         **seen,
         session_id=task.session_id,
         question=question,
+        unread_messages=unread_messages,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,
@@ -238,14 +246,23 @@ def run_view(run: Run) -> RunView:
     )
 
 
-def question_view(asked: Command) -> QuestionView:
+def question_view(asked: Command, task: Task) -> QuestionView:
     """Show a question that waits for an answer."""
+    from claudine_mcp.workloads.claude_fields import call_label, tool_summary  # noqa: PLC0415 - start-up time
+
     return QuestionView(
         alert_id=asked.args["alertId"],
         tool=asked.args["tool"],
+        summary=call_label(asked.args["tool"], tool_summary(asked.args["input"])),
         input=asked.args["input"],
         since=format_time(asked.created_at),
+        until=format_time(asked.created_at + (task.spec.get("askTimeout") or 0) / 1000),
     )
+
+
+def first_questions(asked: Sequence[Command]) -> dict[str | None, Command]:
+    """Give, by task, the question that it asked first."""
+    return {question.task_id: question for question in reversed(asked)}
 
 
 def queue_view(task: Task, ahead: int) -> QueueView:

@@ -50,6 +50,73 @@ class Waited:
 Progress = Callable[[float, str], Awaitable[None]]
 
 
+class Gathering:
+    """What has been found so far of what is waited for; looks when it is told to, and never waits itself.
+
+    Args:
+        front: the client's side of the state directory.
+        wanted: what is waited for.
+
+    Raises:
+        InvalidInput: `until` needs tasks and none are given.
+    """
+
+    def __init__(self, front: Front, wanted: Wanted) -> None:
+        if wanted.until != "event" and not wanted.task_ids:
+            raise InvalidInput("until", f'"{wanted.until}" speaks of tasks', "Give taskIds, too.")
+        self._front = front
+        self._wanted = wanted
+        self._cursor = wanted.after
+        self._collected: list[Event] = []
+        self._ended = 0
+
+    async def look(self) -> Waited | None:
+        """Read what has happened since the last look; give the answer if that is enough for one.
+
+        Raises:
+            TaskNotFound: one of the tasks does not exist.
+        """
+        wanted = self._wanted
+        async with self._front.db.read() as tx:
+            end = await last_seq(tx)
+            cursor = end if self._cursor is None else self._cursor
+            room = PAGE - len(self._collected)
+            found = await events_after(
+                tx,
+                cursor,
+                limit=room,
+                task_ids=wanted.task_ids,
+                types=wanted.types,
+                min_severity=wanted.min_severity,
+            )
+            outcomes = await _outcomes(tx, wanted.task_ids)
+        self._collected += found
+        if len(found) < room:
+            cursor = max(cursor, end)
+        elif room:  # an answer is full: what comes after is for the next one
+            cursor = found[-1].seq
+        self._cursor = cursor
+        ended = [task_id for task_id in wanted.task_ids if outcomes[task_id] is not None]
+        self._ended = len(ended)
+        if wanted.until == "event" and self._collected:
+            return self.answer("an event")
+        if wanted.until == "ended" and ended:
+            return self.answer(f"task {ended[0]} has ended ({outcomes[ended[0]]})")
+        if wanted.until == "allEnded" and len(ended) == len(wanted.task_ids):
+            return self.answer("all tasks have ended")
+        return None
+
+    def answer(self, why: str) -> Waited:
+        """Give what there is, and say why now."""
+        return Waited(self._collected, self._cursor or 0, why)
+
+    @property
+    def so_far(self) -> str:
+        """How far things are, in words."""
+        of = len(self._wanted.task_ids)
+        return f"{self._ended} of {of} tasks have ended" if of else "nothing has happened"
+
+
 async def wait_for_events(
     front: Front, wanted: Wanted, timeout_s: float | None, progress: Progress
 ) -> Waited:
@@ -65,46 +132,24 @@ async def wait_for_events(
         InvalidInput: `until` needs tasks and none are given.
         TaskNotFound: one of the tasks does not exist.
     """
-    if wanted.until != "event" and not wanted.task_ids:
-        raise InvalidInput("until", f'"{wanted.until}" speaks of tasks', "Give taskIds, too.")
+    gathering = Gathering(front, wanted)
     began = monotonic()
     with listen(front.db.bell) as listener:
-        cursor = wanted.after
-        collected: list[Event] = []
         while True:
-            async with front.db.read() as tx:
-                end = await last_seq(tx)
-                cursor = end if cursor is None else cursor
-                room = PAGE - len(collected)
-                found = await events_after(
-                    tx,
-                    cursor,
-                    limit=room,
-                    task_ids=wanted.task_ids,
-                    types=wanted.types,
-                    min_severity=wanted.min_severity,
-                )
-                outcomes = await _outcomes(tx, wanted.task_ids)
-            collected += found
-            if len(found) < room:
-                cursor = max(cursor, end)
-            elif room:  # an answer is full: what comes after is for the next one
-                cursor = found[-1].seq
-            ended = [task_id for task_id in wanted.task_ids if outcomes[task_id] is not None]
-            if wanted.until == "event" and collected:
-                return Waited(collected, cursor, "an event")
-            if wanted.until == "ended" and ended:
-                return Waited(collected, cursor, f"task {ended[0]} has ended ({outcomes[ended[0]]})")
-            if wanted.until == "allEnded" and len(ended) == len(wanted.task_ids):
-                return Waited(collected, cursor, "all tasks have ended")
+            waited = await gathering.look()
+            if waited is not None:
+                return waited
             passed = monotonic() - began
             left = LOOK_EVERY_S if timeout_s is None else min(LOOK_EVERY_S, timeout_s - passed)
             if left <= 0:
-                return Waited(collected, cursor, f"the timeout of {timeout_s:g} s has passed")
+                return gathering.answer(timed_out(timeout_s or 0))
             if not await listener.wait(left):
-                of = len(wanted.task_ids)
-                what = f"{len(ended)} of {of} tasks have ended" if of else "nothing has happened"
-                await progress(monotonic() - began, what)
+                await progress(monotonic() - began, gathering.so_far)
+
+
+def timed_out(timeout_s: float) -> str:
+    """Say that the time is over."""
+    return f"the timeout of {timeout_s:g} s has passed"
 
 
 async def _outcomes(tx: Transaction, ids: Sequence[str]) -> dict[str, Outcome | None]:

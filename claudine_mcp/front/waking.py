@@ -34,7 +34,7 @@ async def keep_woken(front: Front, news: News, file: MonitorFile) -> None:
                 if not was_read:
                     file.keep_cursor(news.settled)
                     was_read = True
-                if await _tell(news, file):
+                if await _tell(front, news, file):
                     await anyio.sleep(LINE_EVERY_S)
                     continue
             looked = cursor
@@ -42,9 +42,9 @@ async def keep_woken(front: Front, news: News, file: MonitorFile) -> None:
             await anyio.sleep(SETTLE_S)
 
 
-async def _tell(news: News, file: MonitorFile) -> bool:
+async def _tell(front: Front, news: News, file: MonitorFile) -> bool:
     """Write one line about all that is news; False: nothing is."""
-    async with news.telling:
+    async with front.telling:
         events = await news.untold(waking=True)
         if events:
             file.append(pointer(events))

@@ -1,9 +1,9 @@
-"""Alerts: events that stay until they have passed, were answered, or were heard; and who is there to hear them."""
+"""Alerts: events that stay until they have passed, were answered, or were heard."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any
@@ -32,15 +32,6 @@ class Alert:
     answer: str | None = None
     snoozed_until: float | None = None
     cleared: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A server, and whose it is. `identity` is an `Identity` in its text form."""
-
-    identity: str
-    session: str
-    project: str
 
 
 async def raise_alert(tx: Transaction, seq: int, event: Event) -> None:
@@ -120,20 +111,6 @@ async def hand_out(tx: Transaction, seqs: Iterable[int], session: str) -> None:
 async def forget_cleared(tx: Transaction, before: float) -> None:
     """Remove alerts that passed before this time; their events stay."""
     await tx.run("DELETE FROM alerts WHERE cleared_at < ?", (before,))
-
-
-async def known_clients(tx: Transaction) -> list[Client]:
-    """Give the servers that said that they are there; some may be gone."""
-    return [Client(*tuple(row)) for row in await tx.all("SELECT identity, session, project FROM clients")]
-
-
-async def add_client(tx: Transaction, client: Client, at: float, *, gone: Sequence[str]) -> None:
-    """Note that a server is there, and that others are gone."""
-    await tx.run_many("DELETE FROM clients WHERE identity = ?", [(identity,) for identity in gone])
-    await tx.run(
-        "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?)",
-        (client.identity, client.session, client.project, at),
-    )
 
 
 def _select(where: str) -> str:

@@ -36,7 +36,13 @@ def ring(bell: Path) -> None:
 
 
 class Listener(Protocol):
-    """Waits for the bell."""
+    """Waits for the bell.
+
+    Attributes:
+        fd: a descriptor that a ring makes readable; None where there is none.
+    """
+
+    fd: int | None
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for a ring since the last call returned, at most `timeout_s`. False: it was the time."""
@@ -47,18 +53,19 @@ class _Readable:
     """A listener on a descriptor that becomes readable with a ring (inotify or kqueue)."""
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
+        self.fd: int | None = fd
+        self._fd = fd
 
     async def wait(self, timeout_s: float) -> bool:
         if self._drain():
             return True
         with anyio.move_on_after(timeout_s):
-            await anyio.wait_readable(self.fd)
+            await anyio.wait_readable(self._fd)
         return self._drain()
 
     def _drain(self) -> bool:
         try:
-            return bool(os.read(self.fd, 65536))
+            return bool(os.read(self._fd, 65536))
         except BlockingIOError:
             return False
 
@@ -73,6 +80,8 @@ class _Kqueue(_Readable):
 
 
 class _Poll:
+    fd: int | None = None
+
     def __init__(self, bell: Path) -> None:
         self._bell = bell
         self._seen = self._time()

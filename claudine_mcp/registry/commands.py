@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from claudine_mcp.core.models import JSON, Command
+from claudine_mcp.core.models import JSON, Command, CommandKind
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import COMMAND_COLUMNS, command_of, dump
 
@@ -29,6 +29,34 @@ async def open_commands(tx: Transaction) -> list[Command]:
     """Give what has been asked for and is not done, in the order of asking."""
     rows = await tx.all(f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL ORDER BY seq")
     return [command_of(row) for row in rows]
+
+
+async def commands_of(tx: Transaction, task_id: str, kind: CommandKind) -> list[Command]:
+    """Give all that was asked for of one kind about a task, in the order of asking."""
+    rows = await tx.all(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE task_id = ? AND kind = ? ORDER BY seq", (task_id, kind)
+    )
+    return [command_of(row) for row in rows]
+
+
+async def open_questions(tx: Transaction) -> list[Command]:
+    """Give the questions that wait for a person, each with its `alertId`, in the order of asking."""
+    # One that no supervisor has taken yet has no number by which it could be answered.
+    rows = await tx.all(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE done_at IS NULL AND taken_at IS NOT NULL AND kind = ?"
+        " ORDER BY seq",
+        (CommandKind.ASK,),
+    )
+    return [command_of(row) for row in rows]
+
+
+async def question_of(tx: Transaction, alert_id: int) -> Command | None:
+    """Give the question that an event raised, open or closed; None if there is none, or not any more."""
+    row = await tx.one(
+        f"SELECT {COMMAND_COLUMNS} FROM commands WHERE kind = ? AND json_extract(args, '$.alertId') = ?",
+        (CommandKind.ASK, alert_id),
+    )
+    return None if row is None else command_of(row)
 
 
 async def get_command(tx: Transaction, command_id: str) -> Command | None:

@@ -284,7 +284,7 @@ def translated_errors(path: Path) -> Generator[None]:
             ) from error
         raise RegistryError(f"{path}: {text}") from error
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError):
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
             raise
         raise RegistryError(
             f"{path}: it is damaged ({error}). Nothing was changed. Move it away to begin with a new one; "

@@ -58,6 +58,12 @@ async def events_after(
     return [event_of(row) for row in rows]
 
 
+async def get_event(tx: Transaction, seq: int) -> Event | None:
+    """Give an event, None if there is none with this number, or not any more."""
+    row = await tx.one(f"SELECT {EVENT_COLUMNS} FROM events WHERE seq = ?", (seq,))
+    return None if row is None else event_of(row)
+
+
 async def last_seq(tx: Transaction) -> int:
     """Give the cursor that stands after everything that has happened."""
     row = await tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'events'")

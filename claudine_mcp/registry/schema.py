@@ -132,13 +132,6 @@ CREATE TABLE handed (
     PRIMARY KEY (seq, session)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE clients (
-    identity TEXT PRIMARY KEY,
-    session TEXT NOT NULL,
-    project TEXT NOT NULL,
-    since REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-
 UPDATE meta SET value = '2' WHERE key = 'min_writer_version';
 """
 

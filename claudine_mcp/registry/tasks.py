@@ -6,7 +6,7 @@ Every function takes an open `Transaction`, so that what belongs together is com
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,16 +196,18 @@ async def run_seen(tx: Transaction, run: Run) -> JSON | None:
     return None if row is None else optional(row["seen"])
 
 
-async def store_seen(tx: Transaction, run: Run, shown: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Keep what a run's output tells: what people are shown, and what its reader goes on from."""
-    await tx.run("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", (dump(shown), run.task_id, run.n))
-    await tx.run("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", (dump(state), run.task_id, run.n))
+async def store_seen(tx: Transaction, seen: Sequence[tuple[Run, JSON, JSON]]) -> None:
+    """Keep what the output of runs tells: what people are shown, and what its reader goes on from."""
+    shown = [(dump(shown), run.task_id, run.n) for run, shown, _ in seen]
+    states = [(dump(state), run.task_id, run.n) for run, _, state in seen]
+    await tx.run_many("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", shown)
+    await tx.run_many("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", states)
 
 
 async def submitters_of(tx: Transaction, ids: Collection[str]) -> dict[str, JSON]:
     """Give who submitted each of these tasks; removed ones are left out."""
     marks = ", ".join("?" * len(ids))
-    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", [*ids])
+    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", list(ids))
     return {row["id"]: json.loads(row["submitter"]) for row in rows}
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mcp.server import MCPServer
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.front.views import View
-from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
+from claudine_mcp.server.handover import is_handed_over
+from claudine_mcp.server.session import LOGGER, Ctx, Session, front_of, told_to_the_model
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -57,12 +59,18 @@ async def AnswerAlert(  # noqa: N802
     return Answered(alert_id=alertId, action=action, done=done)
 
 
-async def with_alerts(front: Front, result: CallToolResult) -> CallToolResult:
-    """Add the alerts that are open for this caller to an answer, and note that they were told."""
+async def with_alerts(front: Front, result: CallToolResult, ctx: Ctx | None = None) -> CallToolResult:
+    """Add the alerts that are open for this caller to an answer, and note that they were told.
+
+    Args:
+        front: the client's side of the state directory.
+        result: the answer.
+        ctx: of the request. If its client wants log messages of it, the alerts are sent as such, too.
+    """
     from claudine_mcp.front.alerts import alerts_of  # noqa: PLC0415 - start-up time
     from claudine_mcp.front.views import shown  # noqa: PLC0415
 
-    if result.is_error or result.structured_content is None:
+    if result.is_error or result.structured_content is None or is_handed_over():
         return result
     try:
         found = await alerts_of(front)
@@ -71,7 +79,11 @@ async def with_alerts(front: Front, result: CallToolResult) -> CallToolResult:
         return result
     if not found.alerts:
         return result
-    told = {**result.structured_content, "alerts": [dict(shown(alert)) for alert in found.alerts]}
+    alerts = [dict(shown(alert)) for alert in found.alerts]
+    if ctx is not None and ctx.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        for alert in alerts:  # before, the pump tells them at any time
+            await ctx.log(alert["severity"], alert, logger_name=LOGGER)  # pyright: ignore[reportDeprecated]
+    told = {**result.structured_content, "alerts": alerts}
     if found.more:
         told["moreAlerts"] = found.more
     content = [TextContent(type="text", text=json.dumps(told, ensure_ascii=False, indent=2))]

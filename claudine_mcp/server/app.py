@@ -9,21 +9,26 @@ from typing import Any
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
 from claudine_mcp.server import alerts, delegation, monitoring, plugin, reading, resources, tasks
+from claudine_mcp.server.extension import TasksExtension
+from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
 
 INSTRUCTIONS = """\
 Background tasks that outlive this conversation. RunCommand starts one and answers at once; the task goes on \
 whatever becomes of this session. WaitForEvents waits for something to happen, TaskStatus tells the truth about \
 a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids may be shortened to a unique \
-beginning. Nothing is ended without being asked for.\
+beginning. Nothing is ended without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and \
+more) ends no task.\
 """
 
 TOLD = " You are told of every end and every warning without asking: do not poll for them."
@@ -83,9 +88,7 @@ class ClaudineServer(MCPServer[Session]):
                 raise error.__cause__ from error
             raise
         if isinstance(result, CallToolResult):
-            front = await self._session.front()
-            async with self._session.telling:
-                return await alerts.with_alerts(front, result)
+            return await alerts.with_alerts(await self._session.front(), result, context)
         return result
 
 
@@ -103,19 +106,32 @@ def explain(error: ValidationError) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
-    """Build the server for a client with this environment and working directory."""
+def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> ClaudineServer:
+    """Build the server for a client with this environment and working directory; `channel`: see `Pump`."""
     session = Session(env, cwd)
     plugged = plugin.Plugin(session, env) if env.get(plugin.MONITOR_DIR) else None
+    bus = InMemorySubscriptionBus()
+    pump = Pump(session, bus, channel=channel)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Session]) -> AsyncGenerator[Session]:
         async with anyio.create_task_group() as group:
             group.start_soon(session.stand_by)
+            group.start_soon(session.ask)
+            group.start_soon(pump.run)
             if plugged is not None:
                 group.start_soon(plugged.keep_woken)
-            yield session
+            try:
+                yield session
+            finally:
+                session.leave()
             group.cancel_scope.cancel()
+
+    async def meet(ctx: ServerRequestContext[Session, Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            session.meet(ctx.session._connection)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no other way
+        return result
 
     server = ClaudineServer(
         session,
@@ -124,7 +140,11 @@ def build_server(env: Mapping[str, str], cwd: str) -> ClaudineServer:
         instructions=INSTRUCTIONS + TOLD if plugged else INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
+        extensions=[TasksExtension(session)],
+        subscriptions=bus,
     )
+    server.middleware.append(meet)
+    pump.register(server.lowlevel)
     for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)

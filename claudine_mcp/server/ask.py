@@ -20,7 +20,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from claudine_mcp.core.errors import ClaudineError
-from claudine_mcp.core.models import CommandKind
+from claudine_mcp.front.asking import ask_person, asker
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.supervision import keep_supervised
 
@@ -43,9 +43,8 @@ def server(task_id: str) -> MCPServer[Front]:
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Front]) -> AsyncGenerator[Front]:
-        origin = {"by": "its permission relay", "task": task_id}
         async with (
-            open_front(os.environ, str(Path.cwd()), origin) as front,
+            open_front(os.environ, str(Path.cwd()), asker(task_id)) as front,
             anyio.create_task_group() as group,
         ):
             group.start_soon(keep_supervised, front.db, front.state_dir, os.environ)
@@ -76,7 +75,7 @@ def server(task_id: str) -> MCPServer[Front]:
 
 async def _answer(front: Front, task_id: str, args: dict[str, Any]) -> dict[str, Any]:
     try:
-        result = await front.command(CommandKind.ASK, task_id, args)
+        result = await ask_person(front, task_id, args)
     except ClaudineError as error:
         return {"behavior": "deny", "message": f"nobody could be asked: {error}"}
     return {**result, "updatedInput": args["input"]} if result["behavior"] == "allow" else result

@@ -8,7 +8,6 @@ from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from claudine_mcp.core.models import CommandKind
 from claudine_mcp.front.views import View
 from claudine_mcp.server.parameters import (
     Cwd,
@@ -32,7 +31,9 @@ class Sent(View):
 
     task_id: str
     delivered: bool
-    queued: bool = Field(description="true: it is read when the turn ends; false: it interrupted the turn")
+    queued: bool = Field(
+        description="true: it is read when the tool that is used has answered, or the turn ends; false: it is read now"
+    )
 
 
 async def DelegateTask(  # noqa: N802 - the interface's spelling
@@ -108,9 +109,10 @@ async def SendMessage(  # noqa: N802
     interrupt: Annotated[bool, Field(description="stop what it does now, and read this")] = False,
 ) -> Sent:
     """Say something to a running delegated Claude Code."""
+    from claudine_mcp.front.dialogue import send  # noqa: PLC0415 - start-up time
+
     front = await front_of(ctx)
-    task = await front.task(taskId)
-    result = await front.command(CommandKind.SEND, task.id, {"message": message, "interrupt": interrupt})
+    task, result = await send(front, taskId, message, interrupt=interrupt)
     return Sent(task_id=task.id, delivered=result["delivered"], queued=result["queued"])
 
 

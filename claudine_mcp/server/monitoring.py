@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
@@ -10,7 +11,12 @@ from pydantic import Field
 
 from claudine_mcp.front.system_views import Overview, Setting
 from claudine_mcp.front.views import EventView, TaskRow, View, event_view, row_of
+from claudine_mcp.server.handover import handed_over
 from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
+
+if TYPE_CHECKING:
+    from claudine_mcp.front.front import Front
+    from claudine_mcp.front.waiting import Waited
 
 
 class Events(View):
@@ -44,27 +50,38 @@ async def WaitForEvents(  # noqa: N802
         int | str | None, Field(description='milliseconds, or "10m"; default: for ever')
     ] = None,
 ) -> Events:
-    """Wait until something happens to tasks, and say what. Blocks, and reports progress while it does."""
+    """Wait until something happens to tasks, and say what. To stop waiting stops no task."""
     from claudine_mcp.core.models import Severity  # noqa: PLC0415 - start-up time
     from claudine_mcp.core.units import parse_duration_ms  # noqa: PLC0415
-    from claudine_mcp.front.waiting import Wanted, wait_for_events  # noqa: PLC0415
+    from claudine_mcp.front.following import newest_event  # noqa: PLC0415
+    from claudine_mcp.front.waiting import Gathering, Wanted, wait_for_events  # noqa: PLC0415
 
     front = await front_of(ctx)
     ids = [(await front.task(wanted)).id for wanted in taskIds or []]
     limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
-
-    async def progress(seconds: float, what: str) -> None:
-        await ctx.report_progress(seconds, limit_s, what)
-
-    wanted = Wanted(after, ids, types or [], Severity(minSeverity), until)
+    cursor = await newest_event(front) if after is None else after
+    wanted = Wanted(cursor, ids, types or [], Severity(minSeverity), until)
     with session_of(ctx).calls.waiting(wanted) as answers:
-        waited = await wait_for_events(front, wanted, limit_s, progress)
+        waited = await Gathering(front, wanted).look()
+        if waited is None:
+            if await handed_over("events", wanted, limit_s):
+                return Events(events=[], cursor=cursor, why="it is waited for")
+
+            async def progress(seconds: float, what: str) -> None:
+                await ctx.report_progress(seconds, limit_s, what)
+
+            waited = await wait_for_events(front, wanted, limit_s, progress)
         answers(waited)
+    return await events_answer(front, waited, ids)
+
+
+async def events_answer(front: Front, waited: Waited, task_ids: Sequence[str]) -> Events:
+    """Give the answer of a wait, with the tasks that it asked about."""
     return Events(
         events=[event_view(event) for event in waited.events],
         cursor=waited.cursor,
         why=waited.why,
-        tasks=[row_of(await front.task(task_id)) for task_id in ids] or None,
+        tasks=[row_of(await front.task(task_id)) for task_id in task_ids] or None,
     )
 
 

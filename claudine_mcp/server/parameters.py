@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 TaskId = Annotated[str, Field(description="id of a task, or a unique beginning of it")]
 Reason = Annotated[str | None, Field(description="why; kept with the task")]
-Wait = Annotated[bool, Field(description="answer when the task has ended, instead of at once")]
+Wait = Annotated[
+    bool,
+    Field(
+        description="answer when the task has ended, instead of at once. "
+        "To stop waiting stops no task: CancelTask does that"
+    ),
+]
 Name = Annotated[str | None, Field(description="what people know the task by; default: the command")]
 PriorityName = Annotated[
     Literal["P0", "P1", "P2"] | None, Field(description="P0 goes first and may pass the soft cap; default P1")

@@ -69,7 +69,7 @@ class Plugin:
         from claudine_mcp.core.pointers import notice  # noqa: PLC0415 - start-up time
 
         news, _ = await self._open()
-        async with news.telling:
+        async with (await self._session.front()).telling:
             events = await news.untold()
             await news.told(events)
         return _context(event, notice(events)) if events else NOTHING
@@ -101,7 +101,7 @@ class Plugin:
             if self._news is None:
                 cursor = self._file.cursor()
                 cursor = await newest(front) if cursor is None else cursor
-                self._news = News(front, cursor, self._session.calls.fate, self._session.telling)
+                self._news = News(front, cursor, self._session.calls.fate)
         return self._news, self._file
 
 

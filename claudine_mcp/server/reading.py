@@ -10,7 +10,7 @@ from pydantic import Field
 
 from claudine_mcp.front.filters import PAGE, TaskFilter
 from claudine_mcp.front.system_views import LogsView, Overview
-from claudine_mcp.front.views import TaskRow, TaskView, View, row_of
+from claudine_mcp.front.views import TaskRow, TaskView, View
 from claudine_mcp.server.parameters import TaskId
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
 
@@ -63,8 +63,8 @@ async def ListTasks(  # noqa: N802
     from claudine_mcp.front.listing import list_tasks  # noqa: PLC0415 - start-up time
 
     front = await front_of(ctx)
-    tasks, following = await list_tasks(front, filter or TaskFilter(), limit, cursor)
-    return TaskPage(tasks=[row_of(task) for task in tasks], next_cursor=following)
+    rows, following = await list_tasks(front, filter or TaskFilter(), limit, cursor)
+    return TaskPage(tasks=list(rows), next_cursor=following)
 
 
 async def TaskLogs(  # noqa: N802

@@ -39,11 +39,10 @@ def register(server: MCPServer[Session], session: Session) -> None:
         """The latest tasks, newest first."""
         from claudine_mcp.front.filters import TaskFilter  # noqa: PLC0415 - start-up time
         from claudine_mcp.front.listing import list_tasks  # noqa: PLC0415
-        from claudine_mcp.front.views import row_of  # noqa: PLC0415
 
         with _told_to_the_host():
             found, _ = await list_tasks(await session.front(), TaskFilter())
-        rows = [row_of(task).model_dump(mode="json", by_alias=True) for task in found]
+        rows = [row.model_dump(mode="json", by_alias=True) for row in found]
         return json.dumps({"tasks": rows}, ensure_ascii=False, indent=1)
 
     @server.resource("claudine://tasks/{id}", mime_type=JSON_TYPE)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from mcp.server.connection import Connection
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ClientCapabilities
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.server.calls import Calls
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 STAND_BY_AFTER_S = 0.5
 """The first answer comes before what it does not need."""
 AGAIN_AFTER_S = 5.0
+LOGGER = "claudine"
+"""The name under which events reach a client as log messages."""
 
 
 class Session:
@@ -34,7 +38,7 @@ class Session:
 
     Attributes:
         calls: those that tell how tasks end.
-        telling: held by whoever tells the client of alerts or ends, so that nothing is told twice at once.
+        client: of the handshake era, once it has introduced itself: it can be told things at any time.
     """
 
     def __init__(self, env: Mapping[str, str], cwd: str) -> None:
@@ -44,7 +48,9 @@ class Session:
         self._opened: AbstractAsyncContextManager[Front] | None = None
         self._opening = anyio.Lock()
         self.calls = Calls()
-        self.telling = anyio.Lock()
+        self._presence = ExitStack()
+        self.client: Connection | None = None
+        self._met = anyio.Event()
 
     async def front(self) -> Front:
         """Give the client's side of the state directory.
@@ -55,12 +61,19 @@ class Session:
         if self._front is None:
             async with self._opening:
                 if self._front is None:
+                    from claudine_mcp.front.clients import present  # noqa: PLC0415
                     from claudine_mcp.front.front import open_front  # noqa: PLC0415 - start-up time
 
                     # Never closed: the process ends with its client, and SQLite survives that.
-                    self._opened = open_front(self._env, self._cwd, self._origin())
-                    self._front = await self._opened.__aenter__()
+                    opened = open_front(self._env, self._cwd, self._origin())
+                    front = await opened.__aenter__()
+                    self._presence.enter_context(present(front))
+                    self._opened, self._front = opened, front
         return self._front
+
+    def leave(self) -> None:
+        """Have the others know that this client has gone."""
+        self._presence.close()
 
     def _origin(self) -> dict[str, Any]:
         from claudine_mcp.front.clients import process_session  # noqa: PLC0415 - start-up time
@@ -76,21 +89,44 @@ class Session:
 
     async def stand_by(self) -> None:
         """Start a supervisor whenever there is work and none, for as long as this client lives."""
+        front = await self.standing_by()
+        from claudine_mcp.front.supervision import keep_supervised  # noqa: PLC0415 - start-up time
+
+        await keep_supervised(front.db, front.state_dir, self._env)
+
+    def meet(self, client: Connection) -> None:
+        """Take note of a client that has introduced itself, as they do in the handshake era."""
+        self.client = client
+        self._met.set()
+
+    async def ask(self) -> None:
+        """Put the questions of delegated runs to the user of a client that was met and shows forms."""
+        await self._met.wait()
+        client = self.client
+        if client is None or not shows_forms(client.client_capabilities):
+            return
+        from claudine_mcp.server.asking import ask_for_ever  # noqa: PLC0415 - start-up time
+
+        await ask_for_ever(await self.standing_by(), client)
+
+    async def standing_by(self) -> Front:
+        """Give the front, a while after the first answer, and as soon as there can be one."""
         await anyio.sleep(STAND_BY_AFTER_S)
         while True:
             try:
-                from claudine_mcp.front.clients import announce_client  # noqa: PLC0415 - start-up time
-                from claudine_mcp.front.supervision import keep_supervised  # noqa: PLC0415
-
-                front = await self.front()
-                await announce_client(front)
-                await keep_supervised(front.db, front.state_dir, self._env)
+                return await self.front()
             except (ClaudineError, OSError) as error:
                 log.warning("%s", error)
                 await anyio.sleep(AGAIN_AFTER_S)
 
 
 Ctx = Context[Session, Any]
+
+
+def shows_forms(declared: ClientCapabilities | None) -> bool:
+    """Whether a client can show a form to its user. One that names no kind of elicitation means this one."""
+    asks = None if declared is None else declared.elicitation
+    return asks is not None and (asks.form is not None or asks.url is None)
 
 
 async def front_of(ctx: Ctx) -> Front:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from claudine_mcp.front.views import QueueView, TaskView, View
+from claudine_mcp.server.handover import handed_over
 from claudine_mcp.server.session import Ctx, session_of
 
 if TYPE_CHECKING:
@@ -20,20 +21,34 @@ class Submitted(View):
     state: str
     queue: QueueView | None = None
     task: TaskView | None = Field(default=None, description="with wait: the task at its end")
+    note: str | None = Field(default=None, description="why the waiting ended before the task did")
 
 
 async def submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Submitted:
     """Give the answer for a task that was queued; with `wait`, when it has ended."""
-    from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
-    from claudine_mcp.front.waiting import Wanted, wait_for_events  # noqa: PLC0415 - start-up time
-
     if wait:
+        from claudine_mcp.front.waiting import Wanted, wait_for_events  # noqa: PLC0415 - start-up time
+
+        # Of the events only the end: they are counted here, and not shown.
+        wanted = Wanted(after=0, task_ids=[task_id], types=["task:ended"], until="ended")
+        if await handed_over("task", wanted, None):
+            return await task_answer(front, task_id)
 
         async def progress(seconds: float, what: str) -> None:
             await ctx.report_progress(seconds, None, what)
 
-        wanted = Wanted(task_ids=[task_id], until="ended")
         with session_of(ctx).calls.waiting(wanted) as answers:
             answers(await wait_for_events(front, wanted, None, progress))
+    return await task_answer(front, task_id, whole=wait)
+
+
+async def task_answer(
+    front: Front, task_id: str, *, whole: bool = False, note: str | None = None
+) -> Submitted:
+    """Give the answer for a task as it is now; with `whole`, all that there is to tell of it."""
+    from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
+
     view = await task_view(front, task_id)
-    return Submitted(task_id=view.task_id, state=view.state, queue=view.queue, task=view if wait else None)
+    return Submitted(
+        task_id=view.task_id, state=view.state, queue=view.queue, task=view if whole else None, note=note
+    )

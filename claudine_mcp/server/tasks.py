@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
-from claudine_mcp.core.models import CommandKind
 from claudine_mcp.front.filters import TaskFilter
 from claudine_mcp.front.views import TaskRow, View
 from claudine_mcp.server.parameters import (
@@ -133,13 +131,10 @@ async def RetryTask(  # noqa: N802
     wait: Wait = False,
 ) -> Submitted:
     """Run a task that has ended once more, as a new run of the same task. A command begins from the beginning."""
+    from claudine_mcp.front.retrying import retry  # noqa: PLC0415 - start-up time
+
     front = await front_of(ctx)
-    task = await front.task(taskId)
-    if mode == "resume" and task.kind != "claude":
-        raise ToolError(
-            f"mode: task {task.id} is a {task.kind}, which has no session to go on in. Give fresh, or none."
-        )
-    await front.command(CommandKind.RETRY, task.id, {} if mode is None else {"mode": mode})
+    task = await retry(front, taskId, mode)
     return await submitted(ctx, front, task.id, wait=wait)
 
 

@@ -2,133 +2,111 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
-import anyio.to_thread
-
-from claudine_mcp.core.errors import NotNow
-from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Severity, Task
+from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import format_time, human_duration
+from claudine_mcp.host.processes import boot_id, is_alive, pid_namespace
 from claudine_mcp.registry.alerts import answer_alert
-from claudine_mcp.registry.commands import finish_command, open_commands, take_command
+from claudine_mcp.registry.commands import finish_command, get_command, take_command
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.questions import QUESTION, waiting_question
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.messages import Messages
 from claudine_mcp.supervisor.watcher import Watcher
-from claudine_mcp.workloads.claude import interrupt, message
+from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
-WRITE_LIMIT_S = 5.0
-TORN_LIMIT_S = 300.0
-"""For the rest of a line that has begun: one that stays torn ends the run when the next is written."""
-SHORT = 200
+ACTIONS = ("allow", "deny")
+ACKNOWLEDGEMENTS = ("continue", "snooze")
+"""What can be said to any other alert."""
+NOT_WAITED_FOR = "the run does not wait for an answer any more"
 
 
 class Conversation:
-    """Carries out `send`, `ask` and `answer`.
+    """Carries out `send` (see `Messages`), `ask`, `withdraw` and `answer`.
 
     Args:
         ctx: the supervisor's surroundings.
         watchers: the runs that are followed, by run id.
-
-    Attributes:
-        unseen: commands whose message was written and has not been seen to arrive.
     """
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
-        self._watchers = watchers
-        self.unseen: set[str] = set()
-
-    async def send(self, command: Command) -> None:
-        """Write a message to a run's standard input, and see it arrive there."""
-        task = await self._task(command)
-        if task.kind is not Kind.CLAUDE:
-            raise NotNow(f"task {task.id} is a {task.kind}; only a delegated Claude Code can be spoken to")
-        watcher = self._watchers.get(f"{task.id}.{task.run}")
-        # The same identifier when this is done again: the program takes a message with it only once.
-        identifier = str(uuid.uuid5(uuid.NAMESPACE_OID, command.id))
-        if (
-            command.taken_at is not None
-            and watcher is not None
-            and await watcher.has_message(task, identifier)
-        ):
-            self.unseen.discard(command.id)
-            result: JSON = {"delivered": True, "queued": not command.args.get("interrupt")}
-            async with self._ctx.db.write() as tx:
-                await finish_command(tx, command.id, result, self._ctx.wall())
-            return
-        if task.state is not State.RUNNING or watcher is None or watcher.seen.input_ended:
-            self.unseen.discard(command.id)
-            how = "it is about to end" if task.state is State.RUNNING else f"it is {task.state}"
-            lost = "" if command.taken_at is None else "; the message did not arrive"
-            raise NotNow(
-                f"task {task.id} takes no message: {how}{lost}. RetryTask goes on in the same session"
-            )
-        if command.taken_at is None:
-            async with self._ctx.db.write() as tx:
-                await take_command(tx, command, self._ctx.wall(), args={**command.args, "uuid": identifier})
-            self._ctx.trace("message-taken")
-        if command.id not in self.unseen:
-            await self._write(command, task, watcher, identifier)
-
-    async def _write(self, command: Command, task: Task, watcher: Watcher, identifier: str) -> None:
-        lines = interrupt(identifier) if command.args.get("interrupt") else b""
-        lines += message(command.args["message"], identifier)
-        written = await anyio.to_thread.run_sync(write_input, watcher.seen.path / "stdin", lines)
-        self._ctx.trace("message-written")
-        if not written:
-            raise NotNow(f"task {task.id} does not read its input; the message was not delivered")
-        self.unseen.add(command.id)
+        messages = Messages(ctx, watchers)
+        self.send = messages.send
+        self.unseen = messages.unseen
 
     async def ask(self, command: Command) -> None:
-        """Raise a run's question, and deny it when nobody has answered in time or the run has ended."""
+        """Raise a run's question; end it when nobody has answered in time, or nobody waits for the answer any more."""
         task = await self._task(command)
         now = self._ctx.wall()
         limit_s = float(task.spec.get("askTimeout") or 0) / 1000
         if task.state not in ACTIVE or task.state is State.STOPPING:
-            await self._answer(command, {"behavior": "deny", "message": "the task is ending"}, None)
+            how = "is being ended" if task.state is State.STOPPING else "has ended"
+            await self._give_up(command, f"its run {how}")
+        elif is_gone(command.origin.get("process")):
+            await self._give_up(command, NOT_WAITED_FOR)
         elif command.taken_at is None:
             async with self._ctx.db.write() as tx:
                 alert = await add_event(tx, question(task, command.args, now, limit_s))
                 await take_command(tx, command, now, args={**command.args, "alertId": alert})
         elif now - command.created_at >= limit_s:
             text = f"nobody answered within {human_duration(limit_s)} (claude.askTimeout), so it was denied"
-            await self._answer(command, {"behavior": "deny", "message": text}, text)
+            await self._answer(command, {"behavior": "deny", "message": text}, f"is over: {text}")
+
+    async def withdraw(self, command: Command) -> None:
+        """End a question whose asker does not wait for the answer any more."""
+        async with self._ctx.db.read() as tx:
+            asked = await get_command(tx, command.args["command"])
+        if asked is not None and asked.kind is CommandKind.ASK and asked.done_at is None:
+            await self._give_up(asked, NOT_WAITED_FOR, also=command)
+            return
+        async with self._ctx.db.write() as tx:
+            await finish_command(tx, command.id, {"changed": False}, self._ctx.wall())
+
+    async def _give_up(self, asked: Command, why: str, also: Command | None = None) -> None:
+        """End a question without an answer; whoever was told of it is told of that."""
+        told = f"is over: {why}" if "alertId" in asked.args else None
+        await self._answer(asked, {"behavior": "deny", "message": why}, told, also)
 
     async def answer(self, command: Command) -> None:
         """Do what a person said to an alert."""
-        action, alert_id = str(command.args["action"]), int(command.args["alertId"])
-        if action in {"allow", "deny"}:
-            await self._answer_question(command, action, alert_id)
+        if command.args["action"] in ACKNOWLEDGEMENTS:
+            await self._acknowledge(command)
             return
-        now = self._ctx.wall()
-        snooze_ms: int | None = command.args.get("snoozeMs")
-        until = None if snooze_ms is None else now + snooze_ms / 1000
-        by = command.origin.get("by", "the user")
-        async with self._ctx.db.write() as tx:
-            await answer_alert(tx, alert_id, f"{action} by {by}", now, snoozed_until=until)
-            done = "it goes on; you hear of it when something changes"
-            if until is not None:
-                done = f"it comes up again at {format_time(until)} if it has not passed"
-            await finish_command(tx, command.id, {"done": done}, now)
-
-    async def _answer_question(self, command: Command, action: str, alert: int) -> None:
+        alert: int = command.args["alertId"]
         async with self._ctx.db.read() as tx:
-            asked = [item for item in await open_commands(tx) if item.kind is CommandKind.ASK]
-        question_asked = next((item for item in asked if item.args.get("alertId") == alert), None)
-        if question_asked is None:
-            raise NotNow(f"alertId: {alert} is no question that waits for an answer")
+            question_asked = await waiting_question(tx, alert)
+        if command.args["action"] not in ACTIONS:
+            raise InvalidInput(
+                "action",
+                f"{command.args['action']!r} is not offered by alert {alert}",
+                f"Give {' or '.join(ACTIONS)}.",
+            )
         said = command.args.get("message")
-        if action == "allow":
+        if command.args["action"] == "allow":
             result: JSON = {"behavior": "allow"}
         else:
             result = {"behavior": "deny", "message": said or "the user does not want this"}
         by = command.origin.get("by", "the user")
-        await self._answer(question_asked, result, f"{action} by {by}", also=command)
+        told = f"was answered: {command.args['action']} by {by}"
+        await self._answer(question_asked, result, told, also=command)
+
+    async def _acknowledge(self, command: Command) -> None:
+        now = self._ctx.wall()
+        snooze_ms: int | None = command.args.get("snoozeMs")
+        until = None if snooze_ms is None else now + snooze_ms / 1000
+        said = f"{command.args['action']} by {command.origin.get('by', 'the user')}"
+        done = "it goes on; you hear of it when something changes"
+        if until is not None:
+            done = f"it comes up again at {format_time(until)} if it has not passed"
+        async with self._ctx.db.write() as tx:
+            await answer_alert(tx, command.args["alertId"], said, now, snoozed_until=until)
+            await finish_command(tx, command.id, {"done": done}, now)
 
     async def _answer(
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None
@@ -139,10 +117,10 @@ class Conversation:
             if told is not None and asked.task_id is not None:
                 data = {
                     "taskId": asked.task_id,
-                    "of": "task:needs-permission",
+                    "of": QUESTION,
                     "alertId": asked.args.get("alertId"),
                 }
-                text = f"the question of task {asked.task_id} was answered: {told}"
+                text = f"the question of task {asked.task_id} {told}"
                 await add_event(
                     tx, Event("task:recovered", Severity.INFO, text, now, asked.task_id, data=data)
                 )
@@ -154,11 +132,20 @@ class Conversation:
             return await get_task(tx, command.task_id or "")
 
 
+def is_gone(process: str | None) -> bool:
+    """Whether a process is known not to be there any more; one in another pid namespace cannot be looked at."""
+    if process is None:
+        return False
+    identity = Identity.parse(process)
+    is_visible = identity.boot_id == boot_id() and identity.pid_namespace == pid_namespace()
+    return not is_alive(identity) if is_visible else identity.boot_id != boot_id()
+
+
 def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
     """A run asks whether it may do something."""
-    wants = summary(args)
+    wants = call_label(args["tool"], tool_summary(args["input"]))
     return Event(
-        "task:needs-permission",
+        QUESTION,
         Severity.WARNING,
         f"{task.name} ({task.id}) asks to use {wants}. Unanswered for {human_duration(limit_s)}, it is denied",
         at,
@@ -170,37 +157,3 @@ def question(task: Task, args: JSON, at: float, limit_s: float) -> Event:
             {"action": "deny", "label": "do not; a message can say why"},
         ),
     )
-
-
-def summary(args: JSON) -> str:
-    """Say in one line what a tool is wanted for."""
-    given: JSON = args.get("input") or {}
-    text = next((value for value in given.values() if isinstance(value, str) and value), "")
-    line = " ".join(text.split())
-    return f"{args.get('tool')}({line[:SHORT]}{'…' if len(line) > SHORT else ''})"
-
-
-def write_input(fifo: Path, data: bytes) -> bool:
-    """Write to a run's standard input. False: it is gone, or nobody reads it. Blocks up to some seconds."""
-    import select  # noqa: PLC0415 - messages are rare
-    import time  # noqa: PLC0415
-
-    try:
-        fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    deadline = time.monotonic() + WRITE_LIMIT_S
-    try:
-        while data:
-            if not select.select([], [fd], [], max(0.0, deadline - time.monotonic()))[1]:
-                return False
-            try:
-                data = data[os.write(fd, data) :]
-                deadline = time.monotonic() + TORN_LIMIT_S
-            except BlockingIOError:
-                continue
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True

@@ -14,6 +14,7 @@ from claudine_mcp.registry.tasks import move, store_seen, update_run, update_tas
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.following import Following
 from claudine_mcp.supervisor.stopping import Stopper
+from claudine_mcp.supervisor.unread import settle_messages
 
 LEFTOVERS_AFTER_S = 1.0
 """Descendants that outlive the main process by less are only late, not left over."""
@@ -102,7 +103,7 @@ class Ending(Following):
         *,
         gone: bool = False,
     ) -> None:
-        if record is not None:
+        if record is not None or self.seen.directory.has("began"):
             await self._read_to_end(task)
         now = self.ctx.wall()
         code = None if record is None else record.code
@@ -120,9 +121,14 @@ class Ending(Following):
             await move(tx, task, trigger, event, **shared, ended_at=ended_at, killed_for_memory=memory)
             await update_run(tx, self.run, **shared, exited_at=ended_at, gone_at=now if gone else None)
             await self._answer_cancels(tx, judgement)
+            if self._output is not None and self._output.follower is not None:
+                follower = self._output.follower
+                await settle_messages(tx, task, self.run, follower, judgement=judgement, at=now)
             news = None if self._output is None else self._output.news(force=True)
             if news is not None:
-                await store_seen(tx, self.run, *news)
+                await store_seen(tx, [(self.run, news.shown, news.state)])
+        if news is not None:
+            self.keep(news)  # or it would be written once more, perhaps into the next run
         self.ctx.admission_due = True
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:

@@ -10,12 +10,18 @@ import anyio.to_thread
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import CommandKind, Run, Task
 from claudine_mcp.registry.commands import open_commands
-from claudine_mcp.registry.tasks import run_seen, store_seen
+from claudine_mcp.registry.tasks import run_seen
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
-from claudine_mcp.supervisor.output import RunOutput
+from claudine_mcp.supervisor.output import News, RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.workloads import WORKLOADS
+from claudine_mcp.workloads.base import Fate, Follower
+
+ACT_UPON_IT_IN_S = 0.05
+"""When a step follows upon output that was read between two of them."""
+PENDING_S = 1.0
+"""A message that keeps a run from ending may come to nothing, of which no output tells."""
 
 
 @dataclass
@@ -49,20 +55,29 @@ class Following:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""
         if self.to_launch or (self._next_look is not None and self.ctx.mono() >= self._next_look):
             return True
-        if self._output is not None and self._output.has_grown():
-            return True
         return self.seen.has_changed() or not (self.over or self.seen.keeper_alive())
 
     def read_output(self) -> bool:
         """Read a piece of what was printed, if it is followed; give whether a step should come of it."""
         output = self._output
-        if output is None or output.follower is None or self._stepping.locked() or not output.has_grown():
+        if output is None or output.follower is None or not output.has_grown():
             return False
-        more = output.read()
-        if output.has_news():
-            due_in, sooner = output.due_in_s(), self.next_look_in()
-            self.look_in(due_in if sooner is None else min(due_in, sooner))
-        return more or output.follower.wants_end_of_input()
+        if self._stepping.locked():
+            return True
+        return output.read() or output.follower.wants_end_of_input()
+
+    def may_have_news(self) -> bool:
+        """Whether anything was read that was not written down."""
+        return self._output is not None and self._output.may_have_news()
+
+    def news(self) -> News | None:
+        """Give what is to be written down; None: nothing is, or a step is about to."""
+        return None if self._output is None or self._stepping.locked() else self._output.news()
+
+    def keep(self, news: News) -> None:
+        """Note that this was written down."""
+        if self._output is not None:
+            self._output.keep(news)
 
     def next_look_in(self) -> float | None:
         """Give in how many seconds a step is due by the clock alone; None if by none."""
@@ -82,36 +97,45 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
-    async def has_message(self, task: Task, identifier: str) -> bool:
-        """Whether a message that was written to the run's input has arrived, by what it has printed."""
+    def look_within(self, seconds: float) -> None:
+        """Have a step made after this time, if none is to be made sooner."""
+        sooner = self.next_look_in()
+        self.look_in(seconds if sooner is None else min(seconds, sooner))
+
+    async def fate_of(self, task: Task, identifier: str) -> Fate | None:
+        """Say what has become of a message that was written to the run's input, by all that it has printed."""
+        follower = await self._caught_up(task)
+        return None if follower is None else follower.fate_of(identifier)
+
+    async def takes_messages(self, task: Task) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
+        follower = await self._caught_up(task)
+        return follower is not None and follower.takes_messages()
+
+    async def _caught_up(self, task: Task) -> Follower | None:
+        """Give what understands the output, after all that there is now was read."""
         output = await self.output(task)
-        if output.follower is None:
-            return False
-        async with self._stepping:
-            output.read()
-        return output.follower.has_message(identifier)
+        if output.has_grown():
+            async with self._stepping:
+                while await anyio.to_thread.run_sync(output.read):
+                    pass
+            self.look_within(ACT_UPON_IT_IN_S)
+        return output.follower
 
     async def _read_output(self, task: Task) -> None:
-        """Read what was printed; keep what it tells; end the input of a run that has nothing more to do."""
+        """Read what was printed; end the input of a run that has nothing more to do."""
         output = await self.output(task)
         if output.follower is None:
             return
         if output.read():
-            self.look_in(0.0)
-        await self._store_news(output)
+            self.wake.set()
         if output.follower.wants_end_of_input():
             async with self.ctx.db.read() as tx:
                 pending = await open_commands(tx)
-            if not any(item.task_id == task.id and item.kind is CommandKind.SEND for item in pending):
+            if any(item.task_id == task.id and item.kind is CommandKind.SEND for item in pending):
+                self.look_in(PENDING_S)
+            else:
                 self.seen.end_input()
-
-    async def _store_news(self, output: RunOutput) -> None:
-        news = output.news()
-        if news is not None:
-            async with self.ctx.db.write() as tx:
-                await store_seen(tx, self.run, *news)
-        elif output.has_news():
-            self.look_in(output.due_in_s())
 
     async def _judge(self, task: Task, record: ExitRecord) -> Judgement:
         """Give the outcome that the output, read to its end, and the exit together support."""

@@ -37,6 +37,7 @@ from claudine_mcp.registry.tasks import (
 )
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
@@ -64,6 +65,7 @@ class Supervisor:
         self._ctx = ctx
         self._reload = reload
         self._watchers: dict[str, Watcher] = {}
+        self._notes = Notes(ctx, self._watchers)
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
@@ -110,7 +112,7 @@ class Supervisor:
             cause = Cause.BELL_OR_CLOCK
             while True:
                 if cause is Cause.OUTPUT and not self._orders.conversation.unseen:
-                    self._read_outputs()
+                    await self._take_notes()
                     cause = await wakeup.wait(self._pause_s())
                     continue
                 await self.step()
@@ -123,11 +125,11 @@ class Supervisor:
                     return
                 cause = await wakeup.wait(self._pause_s())
 
-    def _read_outputs(self) -> None:
+    async def _take_notes(self) -> None:
         """Read what runs have printed, without anything else that a pass does."""
-        for watcher in self._watchers.values():
-            if watcher.read_output():
-                watcher.wake.set()
+        self._notes.read()
+        with self._ballast.released_when_full():
+            await self._notes.write()
 
     async def settle(self, listener: Listener) -> None:
         """Make passes, here and now, until nothing is between two states any more."""
@@ -136,6 +138,7 @@ class Supervisor:
             for watcher in list(self._watchers.values()):
                 await watcher.step()
                 self._drop_if_over(watcher)
+            await self._take_notes()
             async with self._ctx.db.read() as tx:
                 if not await in_transition(tx):
                     return
@@ -147,9 +150,12 @@ class Supervisor:
             watcher.seen.close()
 
     async def step(self) -> None:
-        """Make one pass: beat, reap, carry out commands, admit, and wake the watchers that have something to do."""
+        """Make one pass: beat, reap, wake the watchers that have something to do, carry out commands, admit."""
         self._beat()
         self._reap()
+        for watcher in self._watchers.values():
+            if watcher.due():
+                watcher.wake.set()
         with self._ballast.released_when_full():
             await self._carry_out_commands()
             try:
@@ -157,10 +163,8 @@ class Supervisor:
             except DiskFull:
                 self._ctx.admission_due = True
                 raise
+        await self._take_notes()
         await self._notifier.look()
-        for watcher in self._watchers.values():
-            if watcher.due():
-                watcher.wake.set()
         if self._ctx.mono() - self._kept_house_at >= HOUSEKEEPING_EVERY_S:
             self._kept_house_at = self._ctx.mono()
             self._ballast.restore()
@@ -175,6 +179,8 @@ class Supervisor:
             for watcher in self._watchers.values()
             if (wait := watcher.next_look_in()) is not None and not watcher.wake.is_set()
         ]
+        if (due_in := self._notes.due_in_s()) is not None:
+            waits.append(due_in)
         if self._look_again_at is not None:
             waits.append(self._look_again_at - self._ctx.wall())
         return max(0.0, min(waits))

@@ -17,6 +17,7 @@ from claudine_mcp.host.exitstatus import wait_status
 from claudine_mcp.host.processes import Process, descendants, identify, reader, tree
 from claudine_mcp.host.signals import open_pidfd, send
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.inbox import Inbox
 
 STATUS_WAIT_S = 10.0
 """How long a process that init took may stay unreaped before its status is given up (1.9 s was seen)."""
@@ -31,7 +32,8 @@ class ObservedRun:
         directory: where its keeper writes.
         start: what the keeper said before the start, None until then.
         launched: the keeper, if this process started it.
-        input_ended: whether the task's standard input was closed by us, so that it takes no more messages.
+        inbox: the task's standard input, where that takes messages.
+        input_ended: whether it was closed by us, so that it takes no more.
     """
 
     def __init__(self, ctx: Context, run: Run) -> None:
@@ -39,6 +41,7 @@ class ObservedRun:
         self.directory = RunDirectory(run_directory(ctx.state_dir, run.task_id, run.n))
         self.start: StartRecord | None = None
         self.launched: Launched | None = None
+        self.inbox = Inbox(self.directory.path / "stdin")
         self.input_ended = False
         self._ctx = ctx
         self._pidfd: int | None = None
@@ -133,14 +136,20 @@ class ObservedRun:
 
     def end_input(self) -> None:
         """Have the keeper close the task's standard input. Without a keeper it is closed already."""
+        is_news = not self.input_ended
+        if is_news:
+            self._ctx.trace("input-ending")
         self.input_ended = True
         if self.start is not None and self.start.keeper is not None:
             send(self.start.keeper, signal.SIGUSR1)
+        if is_news:
+            self._ctx.trace("input-ended")
 
     def close(self) -> None:
         """Let go of descriptors; the run itself is not touched."""
         if self._ctx.observed.get(self.run.id) is self:
             del self._ctx.observed[self.run.id]
+        self.inbox.close()
         if self.launched is not None:
             self.launched.withhold()
         if self._pidfd is not None:

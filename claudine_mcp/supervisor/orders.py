@@ -48,6 +48,7 @@ class Orders:
             CommandKind.CONFIGURE: self._configure,
             CommandKind.SEND: conversation.send,
             CommandKind.ASK: conversation.ask,
+            CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
         }
 

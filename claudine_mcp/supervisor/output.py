@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.workloads import WORKLOADS
 
 CHUNK_BYTES = 2**20
 """What one step reads: 20 ms, in which nobody else is served."""
-STORE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the output of a run tells.
+
+    Attributes:
+        shown: what people are shown.
+        state: what a reader goes on from.
+        offset: how far it was read.
+    """
+
+    shown: JSON
+    state: JSON
+    offset: int
 
 
 class RunOutput:
@@ -28,8 +43,7 @@ class RunOutput:
         self._ctx = ctx
         self._path = seen.path / "stdout.log"
         self._offset = 0 if self.follower is None else self.follower.offset
-        self._shown: Mapping[str, Any] | None = task.seen
-        self._stored_at = -STORE_EVERY_S
+        self._kept, self._kept_offset = task.seen, self._offset
 
     def has_grown(self) -> bool:
         """Whether there is something to read."""
@@ -63,21 +77,20 @@ class RunOutput:
         if self.follower is not None:
             self.follower.finish()
 
-    def has_news(self) -> bool:
-        """Whether something is to be written down when it is time."""
-        return self.follower is not None and self.follower.seen() != self._shown
+    def may_have_news(self) -> bool:
+        """Whether anything was read since something was kept."""
+        return self._offset != self._kept_offset
 
-    def due_in_s(self) -> float:
-        """Give in how many seconds news may be written down."""
-        return max(0.0, self._stored_at + STORE_EVERY_S - self._ctx.mono())
-
-    def news(self, *, force: bool = False) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
-        """Give what to show and what to keep, if there is news and it is time to write it down; else None."""
+    def news(self, *, force: bool = False) -> News | None:
+        """Give what is to be written down, if it tells more than what was kept; else None."""
         if self.follower is None:
             return None
         shown = self.follower.seen()
-        now = self._ctx.mono()
-        if not force and (shown == self._shown or now - self._stored_at < STORE_EVERY_S):
+        if shown == self._kept and not force:
+            self._kept_offset = self._offset
             return None
-        self._shown, self._stored_at = shown, now
-        return shown, self.follower.state()
+        return News(shown, self.follower.state(), self._offset)
+
+    def keep(self, news: News) -> None:
+        """Note that this was written down."""
+        self._kept, self._kept_offset = news.shown, news.offset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from claudine_mcp.core.paths import run_directory, task_directory
+from claudine_mcp.core.paths import run_directory, task_directory, waits_directory
 from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed
 from claudine_mcp.registry.alerts import forget_cleared
 from claudine_mcp.registry.database import Database
@@ -47,6 +47,7 @@ class Retention:
         if removed:
             log.info("retention removed %d tasks", removed)
         await self._remove_logs(now - kept.logs / 1000)
+        await anyio.to_thread.run_sync(self._remove_waits, now - kept.tasks / 1000)
 
     async def _remove_tasks(self, before: float) -> int:
         """Rows first, then files: what a crash leaves between the two is swept at the next start."""
@@ -60,6 +61,13 @@ class Retention:
             count += len(ids)
             if len(ids) < BATCH:
                 return count
+
+    def _remove_waits(self, before: float) -> None:
+        """What a call that waited has answered holds a task's result, and is kept no longer than that."""
+        for path in waits_directory(self._ctx.state_dir).glob("*-wait-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     async def _remove_logs(self, before: float) -> None:
         async with self._ctx.db.read() as tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +31,14 @@ class Launch:
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     inbox: bool = False
     merge_streams: bool = False
+
+
+class Fate(Enum):
+    """What has become of a message that has arrived."""
+
+    WAITING = "waiting"
+    READ = "read"
+    LOST = "lost"
 
 
 class Follower(Protocol):
@@ -60,8 +69,12 @@ class Follower(Protocol):
         """Say how the run ended, after `finish`."""
         ...
 
-    def has_message(self, identifier: str) -> bool:
-        """Whether it says that a message, which was written to its input, has arrived."""
+    def fate_of(self, identifier: str) -> Fate | None:
+        """Say what has become of a message that was written to its input; None: it has not arrived."""
+        ...
+
+    def takes_messages(self) -> bool:
+        """Whether it has read what it was started with, so that messages come after that."""
         ...
 
     def wants_end_of_input(self) -> bool:

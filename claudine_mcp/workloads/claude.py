@@ -13,6 +13,7 @@ from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
 from claudine_mcp.workloads.base import Follower, Launch
 from claudine_mcp.workloads.claude_arguments import arguments
+from claudine_mcp.workloads.claude_sessions import has_answered, has_session
 
 SERVERS = "env.mcp.json"
 """Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
@@ -30,12 +31,13 @@ class ClaudeWorkload:
         """See `Workload`."""
         spec = task.spec
         since: int = spec.get("sessionFromRun", 1)
-        # A run that was killed before its first line has not made the session.
-        went_before = any(item.n >= since and item.started_at is not None for item in runs) and bool(
-            task.seen
-        )
-        prompt = (folder / "prompt").read_bytes().decode("utf-8", "surrogatepass")
-        first = GO_ON if went_before else prompt
+        went_before = any(item.n >= since and item.started_at is not None for item in runs)
+        has_read = went_before and has_answered(task)
+        # A run that was killed early may have left no session; an id whose session there is cannot be given again.
+        resume = bool(spec.get("resume")) or has_read
+        if went_before and not resume:
+            resume = has_session(json.loads((folder / "env").read_bytes()), spec["sessionId"])
+        first = GO_ON if has_read else (folder / "prompt").read_bytes().decode()
         files = {MESSAGES: message(first, str(uuid.uuid4()))}
         servers = self._servers(task, folder)
         if servers:
@@ -43,7 +45,7 @@ class ClaudeWorkload:
         asks = spec.get("askTimeout") is not None
         argv = arguments(
             spec,
-            resume=went_before or bool(spec.get("resume")),
+            resume=resume,
             mcp_config=str(run / SERVERS) if servers else None,
             prompt_tool=f"mcp__{ASK_SERVER}__{ASK_TOOL}" if asks else None,
         )
@@ -67,13 +69,21 @@ class ClaudeWorkload:
         """See `Workload`."""
         from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
 
-        return ClaudeFollower(state, float((task.seen or {}).get("totalCostUsd") or 0.0), run)
+        cost_usd = float((task.seen or {}).get("totalCostUsd") or 0.0)
+        return ClaudeFollower(state, cost_usd, run, had_answered=has_answered(task))
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
         """See `Workload`."""
         if follower is None:
             raise TypeError("a delegated Claude Code is judged by what it printed")
         return follower.judge(record, stop_reason=stop_reason)
+
+
+def possible_arguments(spec: Mapping[str, Any]) -> list[str]:
+    """Give the arguments that runs of a task may have, with anything for values that only a run has."""
+    asks = spec.get("askTimeout") is not None
+    found = arguments(spec, resume=True, mcp_config="-", prompt_tool="-" if asks else None)
+    return [*found, "--session-id"]
 
 
 def message(text: str, identifier: str) -> bytes:

@@ -81,7 +81,7 @@ def _phase(state: StreamState) -> Phase:
         return Phase.RATE_LIMITED
     if state.retry:
         return Phase.RETRYING
-    return Phase.TOOL if state.running_tools else Phase.MODEL
+    return Phase.TOOL if state.tools and state.running_tools else Phase.MODEL
 
 
 # -- the conversation -------------------------------------------------------------------------------------
@@ -94,7 +94,10 @@ def _assistant(state: StreamState, message: JSON) -> None:
     if parent is None:
         state.is_turn_open = True
         state.retry = None
-        if message.get("is_api_error_message") is not True:
+        if message.get("is_api_error_message") is True:
+            state.error = fields.word(message.get("error"))
+        else:
+            state.error = ""
             _answered(state, message_id)
     for item in fields.items(answer.get("content")):
         block = fields.mapping(item)
@@ -143,6 +146,9 @@ def _user(state: StreamState, message: JSON) -> None:
     if not message.get("parent_tool_use_id"):
         state.is_turn_open = True
         state.retry = None
+    replayed = fields.word(message.get("uuid")) if message.get("isReplay") is True else ""
+    if replayed and replayed not in state.messages:
+        _note_message(state, replayed, "started")  # older versions say nothing else of a message
     for item in fields.items(fields.mapping(message.get("message")).get("content")):
         block = fields.mapping(item)
         if block.get("type") != "tool_result":
@@ -252,10 +258,16 @@ def _command_lifecycle(state: StreamState, message: JSON) -> None:
     """A message that we sent was queued, is being answered, or was: by the identifier that we gave it."""
     identifier, step = fields.word(message.get("command_uuid")), fields.word(message.get("state"))
     if identifier and step:
-        state.messages.pop(identifier, None)
-        state.messages[identifier] = step
-        while len(state.messages) > MAX_MESSAGES:
-            del state.messages[next(iter(state.messages))]
+        _note_message(state, identifier, step)
+
+
+def _note_message(state: StreamState, identifier: str, step: str) -> None:
+    state.messages.pop(identifier, None)
+    state.messages[identifier] = step
+    if len(state.messages) > MAX_MESSAGES:
+        oldest = next(iter(state.messages))
+        # What still waits is forgotten last.
+        del state.messages[next((key for key, is_at in state.messages.items() if is_at != "queued"), oldest)]
 
 
 _HANDLERS: Final[dict[str, _Handler]] = {

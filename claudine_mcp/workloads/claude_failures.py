@@ -92,6 +92,57 @@ _API_ERRORS: Final = {
 }
 
 
+# By what an `assistant` line that tells of an API error calls it (`error` in the schema of 2.1.328).
+_ERRORS: Final = {
+    "authentication_failed": Failure.AUTH,
+    "oauth_org_not_allowed": Failure.AUTH,
+    "account_on_hold": Failure.AUTH,
+    "verification_required": Failure.AUTH,
+    "cloud_credential_error": Failure.AUTH,
+    "billing_error": Failure.BILLING,
+    "rate_limit": Failure.RATE_LIMITED,
+    "overloaded": Failure.OVERLOADED,
+    "invalid_request": Failure.BAD_REQUEST,
+    "model_not_found": Failure.BAD_REQUEST,
+    "server_error": Failure.SERVER_ERROR,
+}
+
+FINISHED: Final = frozenset({"", "completed", "stop_hook_prevented"})
+"""What `terminal_reason` says of a turn that came to its own end; older versions say nothing.
+
+With the last a hook of the user's that is asked whether Claude may stop has said that it must. That is after the
+answer, so nothing is missing.
+"""
+
+UNFINISHED: Final = {
+    "aborted_streaming": (Failure.INTERRUPTED, "it was interrupted while the model answered"),
+    "aborted_tools": (Failure.INTERRUPTED, "it was interrupted"),
+    "background_requested": (Failure.INTERRUPTED, "its turn was moved to the background"),
+    "hook_stopped": (Failure.INTERRUPTED, "a hook stopped it"),
+    "tool_deferred": (Failure.INTERRUPTED, "a hook has put off a call of a tool"),
+    "tool_deferred_unavailable": (Failure.OTHER, "a hook has put off a call of a tool that there is no more"),
+    "max_turns": (Failure.MAX_TURNS, "max turns reached"),
+    "budget_exhausted": (Failure.MAX_BUDGET, "budget exceeded"),
+    "blocking_limit": (Failure.BAD_REQUEST, "the conversation is too long for the model"),
+    "prompt_too_long": (Failure.BAD_REQUEST, "the conversation is too long for the model"),
+    "rapid_refill_breaker": (
+        Failure.BAD_REQUEST,
+        "the conversation is too long again as soon as it is compacted",
+    ),
+    "image_error": (Failure.BAD_REQUEST, "a picture in the conversation is refused"),
+    "malformed_tool_use_exhausted": (Failure.OTHER, "the model's calls of tools could not be read"),
+    "structured_output_retry_exhausted": (
+        Failure.OTHER,
+        "the model did not answer in the form that was asked for",
+    ),
+    "turn_setup_failed": (Failure.OTHER, "its turn could not be begun"),
+    "model_error": (Failure.OTHER, "the model could not answer"),
+    "api_error": (Failure.OTHER, "the API failed"),
+}
+"""All other values of `terminal_reason` in 2.1.328. Most come with `is_error: true`; those of a turn that was
+stopped by a hook, by an urgent message or by the user can come with `subtype: success` and `is_error: false`."""
+
+
 def of_status(status: int) -> tuple[Failure, str]:
     """The kind of failure that an HTTP status tells of, and its name in words."""
     other = (Failure.SERVER_ERROR, "server error") if status >= _SERVER_ERRORS else None
@@ -136,12 +187,26 @@ def describe_failure(
         spent = "" if spent_usd is None else f": it had spent ${spent_usd:.4g}"
         return Failure.MAX_BUDGET, f"budget{_limit(result, ' of {}')} exceeded{spent}"
     if result.is_error is not False and session:
-        return Failure.UNKNOWN_SESSION, f"the session {session[1]} does not exist"
-    if result.is_interrupted or (result.is_error and result.terminal_reason.startswith("aborted")):
+        return (
+            Failure.UNKNOWN_SESSION,
+            f"the session {session[1]} does not exist; a fresh retry begins another",
+        )
+    if result.is_interrupted or result.terminal_reason.startswith("aborted"):
         is_tool = result.terminal_reason == "aborted_tools" and last_tool
         at = f"it ran {last_tool}" if is_tool else "the model answered"
         return Failure.INTERRUPTED, f"it was interrupted while {at}"
-    return None if result.is_error is False else _of_api(result, told, retries, rate_limit)
+    if result.is_error is not False:
+        return _of_api(result, told, retries, rate_limit)
+    return None if result.terminal_reason in FINISHED else _of_unfinished(result, last_tool)
+
+
+def _of_unfinished(result: Result, last_tool: str) -> tuple[Failure, str]:
+    """A turn that is called a success and did not come to its end."""
+    reason = result.terminal_reason
+    unknown = Failure.OTHER, f"its turn ended with {reason!r}, which is not known to be a success"
+    failure, words = UNFINISHED.get(reason, unknown)
+    after = f", after {last_tool}" if last_tool and reason in {"hook_stopped", "tool_deferred"} else ""
+    return failure, f"{words}{after}"
 
 
 def _of_api(result: Result, told: str, retries: int, limit: RateLimit | None) -> tuple[Failure, str]:
@@ -149,7 +214,8 @@ def _of_api(result: Result, told: str, retries: int, limit: RateLimit | None) ->
     told = told.removeprefix("API Error: ")
     status = result.api_error_status
     if status is None:
-        return _without_status(failure or Failure.OTHER, result, told, retries, limit)
+        other, _ = UNFINISHED.get(result.terminal_reason, (Failure.OTHER, ""))
+        return _without_status(failure or _ERRORS.get(result.error) or other, result, told, retries, limit)
     by_status, words = of_status(status)
     failure = failure or by_status
     until = until_reset(limit) if failure is Failure.RATE_LIMITED else ""
@@ -166,6 +232,8 @@ def _without_status(
         return failure, f"the API could not be reached{_gave_up(failure, retries)}: {why}"
     if failure is Failure.RATE_LIMITED:
         return failure, f"a usage limit is reached{until_reset(limit)}: {why}"
+    if failure is Failure.AUTH:
+        return failure, f"Claude Code could not authenticate: {why}"
     if result.is_error is None:
         return failure, f"its result does not say whether it is a success: {why}"
     return failure, f"Claude Code reports an error: {why}"

@@ -132,6 +132,11 @@ def tool_summary(tool_input: Any) -> str:
     return one_line(", ".join(pairs))
 
 
+def call_label(tool: str, summary: str) -> str:
+    """A call in words: "Bash (sleep 30)"."""
+    return f"{tool} ({summary})" if summary else tool
+
+
 def _scalar(value: object) -> str:
     if isinstance(value, str):
         return value[:LABEL_CHARS]

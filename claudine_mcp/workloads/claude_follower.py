@@ -9,7 +9,9 @@ from typing import Any
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import format_time
+from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude_judge import judge
+from claudine_mcp.workloads.claude_sessions import ANSWERED
 from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
 
@@ -24,12 +26,21 @@ class ClaudeFollower:
         stored: what `state` gave to an earlier follower, None for a run from its beginning.
         prior_cost_usd: what the session had cost before the run.
         run: its directory, where its standard error is.
+        had_answered: whether the model had answered before the run.
     """
 
-    def __init__(self, stored: Mapping[str, Any] | None, prior_cost_usd: float, run: Path) -> None:
+    def __init__(
+        self,
+        stored: Mapping[str, Any] | None,
+        prior_cost_usd: float,
+        run: Path,
+        *,
+        had_answered: bool = False,
+    ) -> None:
         state = None if stored is None else StreamState.from_json(stored)
         self._reader = StreamReader(state or StreamState(cost_before_usd=prior_cost_usd))
         self._run = run
+        self._had_answered = had_answered
         self._fed_at = 0.0
 
     @property
@@ -50,9 +61,16 @@ class ClaudeFollower:
         """See `Follower`."""
         return self._reader.state.to_json()
 
-    def has_message(self, identifier: str) -> bool:
-        """Whether a message that was sent has arrived."""
-        return identifier in self._reader.state.messages
+    def fate_of(self, identifier: str) -> Fate | None:
+        """See `Follower`."""
+        step = self._reader.state.messages.get(identifier)
+        if step is None:
+            return None
+        return {"queued": Fate.WAITING, "discarded": Fate.LOST, "refused": Fate.LOST}.get(step, Fate.READ)
+
+    def takes_messages(self) -> bool:
+        """See `Follower`. It says nothing before it has read its first message."""
+        return bool(self._reader.state.session_id)
 
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
@@ -65,6 +83,7 @@ class ClaudeFollower:
         """See `Follower`. The keys are those of `front.views.ClaudeView`."""
         state = self._reader.state
         result = state.result
+        is_well = result is not None and result.is_error is False
         shown: JSON = {
             "model": state.model or None,
             "phase": phase(state),
@@ -78,6 +97,7 @@ class ClaudeFollower:
                 for item in state.denials
             ]
             or None,
+            ANSWERED: True if state.turns or is_well or self._had_answered else None,
             "costUsd": dollars(state.run_cost_usd),
             "totalCostUsd": dollars(state.total_cost_usd),
         }

@@ -42,6 +42,7 @@ def read_result(message: JSON, at: float) -> Result:
 def end_turn(state: StreamState, message: JSON) -> None:
     """Take a `result` message: the turn is over, and nothing waits any more but what is in the background."""
     state.result = read_result(message, state.read_at)
+    state.result.error, state.error = state.error, ""
     state.results += 1
     state.is_turn_open = state.is_compacting = False
     state.retry = None

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from claudine_mcp.core.models import JSON
+from claudine_mcp.workloads.claude_fields import call_label
 
 VERSION: Final = 1
 """Of the stored form. A state of another version is not loaded, and the output is read from its start."""
@@ -83,7 +84,7 @@ class ToolCall:
     @property
     def label(self) -> str:
         """The call in words: "Bash (sleep 30)"."""
-        return f"{self.name} ({self.summary})" if self.summary else self.name
+        return call_label(self.name, self.summary)
 
 
 @dataclass(slots=True)
@@ -151,6 +152,7 @@ class Result:
     Attributes:
         is_error: None if it does not say.
         api_error: Claude Code's own name for the kind of an API error, such as `connection_failed`; often "".
+        error: the same as the `assistant` line before it has it, such as `authentication_failed`; often "".
         text: the last answer, or the error in words, shortened in its middle; not safe for a terminal.
         terminal_reason: `completed`, `max_turns`, `api_error`, `aborted_tools`, …
         queued_turns: how many messages wait to be answered after it, as far as it says so.
@@ -163,6 +165,7 @@ class Result:
     api_error_status: int | None = None
     api_error: str = ""
     api_error_type: str = ""
+    error: str = ""
     num_turns: int | None = None
     text: str = ""
     errors: list[str] = field(default_factory=list[str])
@@ -190,8 +193,9 @@ class StreamState:
         turns: answers of the model in the main conversation.
         tools: what was called and has not answered, by id, oldest first; those of subagents too.
         last_tool: the label of the tool that was called, or has answered, last.
+        error: what Claude Code calls the API error that the turn has met, "" for none.
         messages: what became of the messages that it was sent, by their identifier: `queued`, `started`,
-            `completed`; the last ones.
+            `completed`, `cancelled`, `discarded`, `refused`; the last ones.
         recent_calls: hashes of the last tool calls with their input, oldest first.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.
@@ -220,6 +224,7 @@ class StreamState:
     turns: int = 0
     tools: dict[str, ToolCall] = field(default_factory=dict[str, ToolCall])
     last_tool: str = ""
+    error: str = ""
     messages: dict[str, str] = field(default_factory=dict[str, str])
     recent_calls: list[str] = field(default_factory=list[str])
     retry: Retry | None = None

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any, Final, cast
 
+from pydantic_core import from_json
+
 from claudine_mcp.core.models import JSON
 from claudine_mcp.workloads.claude_events import finish_named, fold, stream_on
 from claudine_mcp.workloads.claude_state import StreamState
@@ -25,7 +27,7 @@ _KEPT_BYTES: Final = 64 * 1024  # of the beginning and of the end of a line that
 
 # In results the type comes after the answer, so a line with another first field may be one.
 _OTHER_TYPE: Final = re.compile(rb'\s*\{\s*"type"\s*:\s*"(?!result")')
-_STREAM_EVENT: Final = re.compile(rb'\{"type": ?"stream_event",')
+_STREAM_EVENT: Final = (b'{"type":"stream_event",', b'{"type": "stream_event",')
 _USER: Final = re.compile(rb'\s*\{\s*"type"\s*:\s*"user"')
 
 
@@ -106,16 +108,24 @@ class StreamReader:
 
 def is_stream_event(line: bytes) -> bool:
     """Whether a line only says that a piece of an answer has arrived."""
-    return _STREAM_EVENT.match(line) is not None and line.rstrip().endswith(b"}")
+    return line.startswith(_STREAM_EVENT) and line.rstrip().endswith(b"}")
 
 
 def parse(line: bytes) -> JSON | None:
     """The object that a line holds, None if it holds anything else. NULs before it are ignored."""
     try:
-        value: Any = json.loads(line.lstrip(b"\0").decode(errors="replace"))
+        # Twice as fast as json, of which it takes a part: no half characters, and nothing that is nested deeply.
+        value: Any = from_json(line, cache_strings="none")
+    except ValueError:
+        value = _parse_leniently(line)
+    return cast(JSON, value) if isinstance(value, dict) else None
+
+
+def _parse_leniently(line: bytes) -> Any:
+    try:
+        return json.loads(line.lstrip(b"\0").decode(errors="replace"))
     except (ValueError, RecursionError):
         return None
-    return cast(JSON, value) if isinstance(value, dict) else None
 
 
 def _longest(line: bytearray) -> int:

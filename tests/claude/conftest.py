@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from claude_code import ClaudeCode, claude_env
+from commandline import CommandLine
 from fake_api import FakeApi
 from support import Home
 
@@ -33,3 +34,11 @@ def claude_home(home: Home, claude: ClaudeCode) -> Home:
     home.env = claude.env | {name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")}
     home.configure(claude={"command": claude.argv[0]})
     return home
+
+
+@pytest.fixture
+def cli(claude_home: Home) -> Iterator[CommandLine]:
+    """The command line in that state directory, and the end of what it has started."""
+    line = CommandLine(claude_home)
+    yield line
+    line.end()

@@ -135,6 +135,8 @@ def test_an_urgent_message_stops_the_turn_with_a_result_that_looks_like_success(
     run.say(f"FAKE: bash {GATE} | text done", uuid=prompt)
     until_a_tool_is_called(run)
     run.say("FAKE: text at once", uuid=message, priority="now")
+    run.wait_for_fate(message, "queued")
+    (claude.work / "open").touch()  # a command of the shell that has begun is waited for
 
     first, second = run.wait_for("result"), run.wait_for("result", count=2)
     assert (first["subtype"], first["is_error"], first["result"]) == ("success", False, "")

@@ -12,7 +12,7 @@ from commandline import CommandLine
 import claudine_mcp
 
 COMMANDS = [
-    *("run", "list", "status", "logs", "wait", "cancel", "retry", "rm"),
+    *("run", "delegate", "send", "answer", "list", "status", "logs", "wait", "cancel", "retry", "rm"),
     *("events", "doctor", "supervise", "demo", "config"),
 ]
 

@@ -95,6 +95,12 @@ def test_a_command_runs_to_its_end_and_can_be_read_as_a_resource(inspector: Insp
     assert task_id in content["text"]
 
 
+def test_a_call_that_waits_gives_the_end_of_its_task(inspector: Inspector) -> None:
+    done = inspector.call("RunCommand", command="exit 3", wait=True)
+
+    assert (done["state"], done["task"]["exitCode"]) == ("ended", 3)
+
+
 def test_an_unknown_task_is_a_tool_error_and_no_failure_of_the_connection(inspector: Inspector) -> None:
     done = inspector.run(
         "tools/call", "--tool-name", "TaskStatus", "--tool-args-json", '{"taskId": "nonesuch"}'

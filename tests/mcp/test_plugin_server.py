@@ -59,6 +59,10 @@ class Plugged:
     def cursor(self) -> Path:
         return self.file.with_name(f"{self.file.name}.cursor")
 
+    def noted(self, seq: int) -> bool:
+        """Whether the server has written down that all up to there was told."""
+        return json.loads(self.cursor.read_bytes())["cursor"] >= seq
+
     def lines(self) -> list[str]:
         return self.file.read_text(encoding="utf-8").splitlines()[1:]
 
@@ -87,6 +91,10 @@ async def plugged(home: Home, *, monitor: bool = True, **env: str) -> AsyncGener
     async with Client(server) as client:
         (server_pid,) = children() - before
         yield Plugged(client, file, server_pid)
+
+
+def last_end(home: Home) -> int:
+    return home.query("SELECT max(seq) FROM events WHERE type = 'task:ended'")[0][0]
 
 
 def children() -> set[int]:
@@ -157,8 +165,8 @@ async def test_many_ends_at_once_are_few_lines_that_count_them(home: Home) -> No
         (home.work / "go").touch()
 
         def all_told() -> bool:
-            (ends, last), *_ = home.query("SELECT count(*), max(seq) FROM events WHERE type = 'task:ended'")
-            return ends == 20 and json.loads(session.cursor.read_bytes())["cursor"] >= last
+            ends = home.query("SELECT count(*) FROM events WHERE type = 'task:ended'")[0][0]
+            return ends == 20 and session.noted(last_end(home))
 
         await wait_for(all_told)
         lines = session.lines()
@@ -206,6 +214,7 @@ async def test_a_server_that_was_killed_leaves_nothing_untold_to_the_next(home: 
         await session.run(GATE.format("go"), name="meanwhile")
         await session.run("true", name="before")
         await session.line("before (")
+        await wait_for(lambda: session.noted(last_end(home)), what="the server has noted that it was told")
         kill(session.server_pid)
     (home.work / "go").touch()
     async with home.front() as front:

@@ -11,7 +11,7 @@ from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.front.alerts import AlertView, alerts_about, alerts_of, answer
-from claudine_mcp.front.clients import announce_client, concerning
+from claudine_mcp.front.clients import concerning, present
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.submit import CommandRequest
 
@@ -36,7 +36,7 @@ async def test_a_failure_is_told_three_times_to_the_session_that_it_concerns_and
 ) -> None:
     async with AsyncExitStack() as stack:
         mine, other = [await session(stack, home, name) for name in ("mine", "other")]
-        await announce_client(mine)
+        stack.enter_context(present(mine))
         task_id = await failed(mine)
         assert await told(other) == []
         for _ in range(3):
@@ -153,7 +153,7 @@ async def test_a_removed_task_takes_its_alerts_with_it(home: Home) -> None:
 async def test_of_several_events_a_session_is_given_those_that_concern_it(home: Home) -> None:
     async with AsyncExitStack() as stack:
         mine, other = [await session(stack, home, name) for name in ("mine", "other")]
-        await announce_client(mine)
+        stack.enter_context(present(mine))
         await failed(mine)
         await failed(other, "true")
         ends = await events_of(mine, None, "task:ended")

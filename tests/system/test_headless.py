@@ -52,7 +52,7 @@ def test_one_that_is_gone_is_not_waited_with() -> None:
 async def session(home: Home, name: str = "mine") -> AsyncGenerator[tuple[Front, Waiting]]:
     origin = {"by": "a test", "session": name}
     async with open_front(home.env, str(home.work), origin) as front:
-        news = News(front, await newest(front), lambda _: "untold", anyio.Lock())
+        news = News(front, await newest(front), lambda _: "untold")
         yield front, Waiting(front, news)
 
 

@@ -146,7 +146,7 @@ async def test_a_supervisor_that_has_frozen_is_replaced_by_who_waits_for_it(
     from claudine_mcp.front import front as front_module  # noqa: PLC0415
 
     assert supervision.SILENT_BEAT_S == 10
-    monkeypatch.setattr(front_module, "SILENT_BEAT_S", 0.5)
+    monkeypatch.setattr(front_module, "SILENT_BEAT_S", 3.0)  # the next one takes its time to start
     monkeypatch.setattr(front_module, "LOOK_EVERY_S", 0.05)
     async with home.front() as front:
         task = await front.submit_command(CommandRequest("echo $$ >> begun; exec sleep 300"))

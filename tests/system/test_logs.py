@@ -263,7 +263,7 @@ FRAGMENTS = st.sampled_from(
 APPENDS = st.lists(st.lists(FRAGMENTS, max_size=12).map(b"".join), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     APPENDS, st.integers(1, 40), st.lists(st.integers(1, 5), min_size=1), st.integers(1, 400), st.booleans()
 )
@@ -306,7 +306,7 @@ def test_any_sequence_of_appends_and_reads_gives_the_lines_of_one_read(
         assert cursor == whole.next_cursor
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(APPENDS, st.integers(1, 40), st.data())
 def test_each_byte_is_in_exactly_one_piece(
     appends: list[bytes], longest_bytes: int, data: st.DataObject
@@ -333,7 +333,7 @@ def test_a_file_that_shrinks_while_it_is_read_just_ends(paths: Paths) -> None:
         assert [piece.raw for piece in log.pieces_from(0, longest_bytes=100, ended=False)] == [b"a", b"a"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(APPENDS, st.integers(0, 8))
 def test_tail_and_then_reading_on_leaves_nothing_out(appends: list[bytes], count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from claudine_mcp.core.evidence import ExitRecord
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.workloads.claude_failures import Failure
+from claudine_mcp.workloads.claude_failures import FINISHED, UNFINISHED, Failure
 from claudine_mcp.workloads.claude_judge import judge
 from claudine_mcp.workloads.claude_state import StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
@@ -115,6 +115,7 @@ def test_success_needs_a_seen_exit_with_0_a_result_without_error_and_no_stop(
     is_clean = record.source != "unknown" and record.code == 0 and record.signal is None
     is_clean = is_clean and record.exec_error is None and stop_reason is None
     is_well = not state.is_turn_open and state.result is not None and state.result.is_error is False
+    is_well = is_well and state.result is not None and state.result.terminal_reason in FINISHED
     assert (judgement.outcome is Outcome.SUCCEEDED) == (is_clean and is_well)
     assert judgement.reason
     assert (judgement.failure is not None) == (judgement.outcome is Outcome.FAILED)
@@ -234,6 +235,53 @@ def test_a_run_that_has_not_succeeded_says_why(
     judgement = judge(known(*said), exited(code), stop_reason=None)
     assert (judgement.outcome, judgement.failure) == (Outcome.FAILED, failure)
     assert words in judgement.reason
+
+
+def test_a_turn_that_did_not_come_to_its_own_end_is_no_success_whatever_else_it_is_called() -> None:
+    for reason, (failure, words) in UNFINISHED.items():
+        state = known(INIT, BASH, {**RESULT, "terminal_reason": reason})
+        judgement = judge(state, CLEAN, stop_reason=None)
+        assert (judgement.outcome, judgement.failure) == (Outcome.FAILED, failure), reason
+        assert words in judgement.reason
+
+
+@pytest.mark.parametrize("reason", [*sorted(FINISHED), None])
+def test_a_turn_that_came_to_its_own_end_is_a_success(reason: str | None) -> None:
+    state = known(INIT, {**RESULT, "terminal_reason": reason})
+    assert judge(state, CLEAN, stop_reason=None).outcome is Outcome.SUCCEEDED
+
+
+def test_an_end_that_nobody_knows_is_no_success_and_is_named() -> None:
+    state = known(INIT, {**RESULT, "terminal_reason": "dissolved"})
+    judgement = judge(state, CLEAN, stop_reason=None)
+    assert (judgement.outcome, judgement.failure) == (Outcome.FAILED, Failure.OTHER)
+    assert "'dissolved'" in judgement.reason
+
+
+def test_a_turn_that_a_hook_has_stopped_names_the_tool_before_it() -> None:
+    state = known(INIT, BASH, answers("t1"), {**RESULT, "terminal_reason": "hook_stopped"})
+    assert judge(state, CLEAN, stop_reason=None).reason == "a hook stopped it, after Bash (sleep 30)"
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        ("authentication_failed", Failure.AUTH),
+        ("billing_error", Failure.BILLING),
+        ("overloaded", Failure.OVERLOADED),
+        ("unknown", Failure.OTHER),
+    ],
+)
+def test_an_error_without_a_status_is_of_the_kind_that_the_answer_before_it_names(
+    error: str, failure: Failure
+) -> None:
+    said = {**asks(), "error": error, "is_api_error_message": True}
+    result = failed_result(terminal_reason="api_error", result="Not logged in · Please run /login")
+    judgement = judge(known(INIT, said, result), exited(1), stop_reason=None)
+    assert judgement.failure is failure
+    assert "Not logged in · Please run /login" in judgement.reason
+    later = known(INIT, said, result, INIT, asks(), result)
+    assert judge(later, exited(1), stop_reason=None).failure is Failure.OTHER
 
 
 def test_the_time_at_which_a_limit_ends_is_told_only_of_a_failure_by_that_limit() -> None:

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from claudine_mcp.workloads.claude_judge import judge
 from claudine_mcp.workloads.claude_state import Phase, StreamState
-from claudine_mcp.workloads.claude_stream import LINE_BYTES, RESULT_BYTES, StreamReader
+from claudine_mcp.workloads.claude_stream import LINE_BYTES, RESULT_BYTES, StreamReader, parse
 from claudine_mcp.workloads.claude_text import conversation
 
 MEGABYTE = 1024 * 1024
@@ -174,6 +174,18 @@ junk = st.recursive(
     max_leaves=8,
 )
 real = st.sampled_from([message for name in NAMES for message in messages(name)])
+
+
+strings = st.text(st.characters(exclude_categories=()))  # with halves of characters
+
+
+@given(
+    st.recursive(junk | strings, lambda inner: st.dictionaries(strings, inner), max_leaves=8), st.booleans()
+)
+def test_a_line_is_read_as_json_says_it_is(value: Any, is_ascii: bool) -> None:
+    written = json.dumps({"a": value}, ensure_ascii=is_ascii).encode(errors="surrogatepass")
+    expected = json.loads(written.decode(errors="replace"))
+    assert repr(parse(b"\0\0" + written)) == repr(parse(written)) == repr(expected)
 
 
 @st.composite

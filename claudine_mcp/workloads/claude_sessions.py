@@ -1,0 +1,39 @@
+"""Whether there is a session to go on in: by what a run has printed, and by what is on disk.
+
+Claude Code keeps sessions as `projects/PROJECT/SESSION.jsonl` below its configuration folder. That is how 2.1.328
+has it. Where nothing is found, nothing should follow from this alone: another version may keep them elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from claudine_mcp.core.models import Task
+
+ANSWERED = "answered"
+"""In what is seen of a task: whether the model has answered in its session, in this run or one before."""
+
+
+def has_answered(task: Task) -> bool:
+    """Whether the model has answered a task, so that its session is there and has something to go on with."""
+    return bool((task.seen or {}).get(ANSWERED))
+
+
+def sessions_folder(env: Mapping[str, str]) -> Path | None:
+    """Give the folder that a Claude Code with this environment looks for sessions in, None if that is not known."""
+    if chosen := env.get("CLAUDE_CONFIG_DIR"):
+        return Path(chosen) / "projects"
+    home = env.get("HOME")
+    return Path(home) / ".claude" / "projects" if home else None
+
+
+def has_session(env: Mapping[str, str], session_id: str) -> bool:
+    """Whether a Claude Code with this environment finds a session. Looks into one folder a project."""
+    folder = sessions_folder(env)
+    if folder is None:
+        return False
+    with contextlib.suppress(OSError):
+        return any((project / f"{session_id}.jsonl").exists() for project in folder.iterdir())
+    return False

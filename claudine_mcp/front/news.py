@@ -18,7 +18,7 @@ PAGE = 500
 ENDED = "task:ended"
 
 Fate = Literal["untold", "being told", "told"]
-"""Of an end: whether an answer to one of the caller's own calls tells it, has told it, or neither."""
+"""Of an alert or an end: whether an answer to one of the caller's own calls tells it, has told it, or neither."""
 
 
 class News:
@@ -30,7 +30,7 @@ class News:
     Args:
         front: the caller's side of the state directory.
         cursor: where it begins.
-        fate: of an end.
+        fate: of an alert or an end.
     """
 
     def __init__(self, front: Front, cursor: int, fate: Callable[[Event], Fate]) -> None:
@@ -52,12 +52,12 @@ class News:
             waking: leave out the alerts that were open before this began: they can wait until the user speaks.
         """
         await self._read_ends()
-        alerts = [
-            alert.event
-            for alert in await open_to(self._front, handed_less_than=1)
-            if not waking or alert.event.seq > self._began or alert.snoozed_until is not None
-        ]
-        found = [event for event in [*self._ends.values(), *alerts] if self._fate(event) == "untold"]
+        found = [event for event in self._ends.values() if self._fate(event) == "untold"]
+        for alert in await open_to(self._front, handed_less_than=1):
+            is_news = self._fate(alert.event) == "untold"
+            can_wait = waking and alert.event.seq <= self._began
+            if (is_news and not can_wait) or alert.snoozed_until is not None:
+                found.append(alert.event)
         return sorted(found, key=lambda event: event.seq)
 
     async def told(self, events: Sequence[Event]) -> None:
@@ -82,12 +82,6 @@ class News:
                 break
             self._cursor = found[-1].seq
         self._ends = {seq: event for seq, event in self._ends.items() if self._fate(event) != "told"}
-
-
-async def newest(front: Front) -> int:
-    """Give the cursor after everything that has happened."""
-    async with front.db.read() as tx:
-        return await last_seq(tx)
 
 
 async def of_own_tasks(front: Front, events: Sequence[Event]) -> list[Event]:

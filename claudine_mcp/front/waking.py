@@ -5,9 +5,10 @@ from __future__ import annotations
 import anyio
 
 from claudine_mcp.core.pointers import pointer
+from claudine_mcp.front.following import newest_event
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.monitor_file import MonitorFile
-from claudine_mcp.front.news import News, newest
+from claudine_mcp.front.news import News
 from claudine_mcp.registry.bell import listen
 
 LINE_EVERY_S = 2.0
@@ -28,7 +29,7 @@ async def keep_woken(front: Front, news: News, file: MonitorFile) -> None:
     looked, was_rung, was_read = -1, True, False
     with listen(front.db.bell) as listener:
         while True:
-            cursor = await newest(front)
+            cursor = await newest_event(front)
             # The bell rings for much that is no event.
             if (cursor != looked or not was_rung) and file.is_read():
                 if not was_read:

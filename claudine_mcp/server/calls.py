@@ -1,4 +1,4 @@
-"""The calls of a client that tell how tasks end: what they tell needs no telling again."""
+"""The calls of a client that wait for tasks: what they tell needs no telling again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from claudine_mcp.front.news import Fate
     from claudine_mcp.front.waiting import Waited, Wanted
 
+ENDED = "task:ended"
 ASKED_WITHIN_S = 10.0
 """A client that has not asked after a wait for so long may never do so again; they ask every second."""
 
@@ -45,10 +46,9 @@ class Calls:
             self._note(wanted, waited)
 
     def fate(self, event: Event) -> Fate:
-        """Say of an end whether a call tells it."""
-        if event.type != "task:ended" or event.task_id is None:
-            return "untold"
-        if event.seq in self._told or event.seq <= self._told_until.get(event.task_id, 0):
+        """Say of an alert or an end whether a call tells it."""
+        is_shown = event.type == ENDED and event.seq <= self._told_until.get(event.task_id or "", 0)
+        if is_shown or event.seq in self._told:
             return "told"
         now = monotonic()
         asked = [wanted for wanted, at in self._asked.values() if now - at < ASKED_WITHIN_S]
@@ -63,8 +63,7 @@ class Calls:
 def _tells(wanted: Wanted, event: Event) -> bool:
     if wanted.task_ids and event.task_id not in wanted.task_ids:
         return False
-    if wanted.until != "event":
-        return True
-    return (
-        not wanted.types or event.type in wanted.types
-    ) and event.severity.rank >= wanted.min_severity.rank
+    if wanted.until != "event":  # what else happens is told with the end, which may be far away
+        return event.type == ENDED
+    is_wanted = not wanted.types or event.type in wanted.types
+    return is_wanted and event.severity.rank >= wanted.min_severity.rank and event.seq > (wanted.after or 0)

@@ -92,15 +92,15 @@ class Plugin:
 
     async def _open(self) -> tuple[News, MonitorFile]:
         from claudine_mcp.front.monitor_file import MonitorFile  # noqa: PLC0415 - start-up time
-        from claudine_mcp.front.news import News, newest  # noqa: PLC0415
+        from claudine_mcp.front.news import News  # noqa: PLC0415
 
         async with self._opening:
             front = await self._session.front()
             if self._file is None:
                 self._file = MonitorFile(Path(self._env[MONITOR_DIR]), os.getppid())
             if self._news is None:
-                cursor = self._file.cursor()
-                cursor = await newest(front) if cursor is None else cursor
+                kept = self._file.cursor()
+                cursor = self._session.began if kept is None else kept
                 self._news = News(front, cursor, self._session.calls.fate)
         return self._news, self._file
 

@@ -38,6 +38,7 @@ class Session:
 
     Attributes:
         calls: those that tell how tasks end.
+        began: the cursor before everything that this client did, once there is a front.
         client: of the handshake era, once it has introduced itself: it can be told things at any time.
     """
 
@@ -48,6 +49,7 @@ class Session:
         self._opened: AbstractAsyncContextManager[Front] | None = None
         self._opening = anyio.Lock()
         self.calls = Calls()
+        self.began = 0
         self._presence = ExitStack()
         self.client: Connection | None = None
         self._met = anyio.Event()
@@ -62,12 +64,14 @@ class Session:
             async with self._opening:
                 if self._front is None:
                     from claudine_mcp.front.clients import present  # noqa: PLC0415
+                    from claudine_mcp.front.following import newest_event  # noqa: PLC0415
                     from claudine_mcp.front.front import open_front  # noqa: PLC0415 - start-up time
 
                     # Never closed: the process ends with its client, and SQLite survives that.
                     opened = open_front(self._env, self._cwd, self._origin())
                     front = await opened.__aenter__()
                     self._presence.enter_context(present(front))
+                    self.began = await newest_event(front)
                     self._opened, self._front = opened, front
         return self._front
 

@@ -98,14 +98,14 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
 
 async def CancelTask(ctx: Ctx, taskId: TaskId, reason: Reason = None) -> Cancelled:  # noqa: N802
     """End a task: its whole process tree, also what it left running after its end. Verified before it answers."""
-    from claudine_mcp.front.news import newest  # noqa: PLC0415 - start-up time
+    from claudine_mcp.front.following import newest_event  # noqa: PLC0415 - start-up time
     from claudine_mcp.front.waiting import Waited, Wanted  # noqa: PLC0415
 
     front = await front_of(ctx)
     wanted = Wanted(task_ids=[(await front.task(taskId)).id], until="ended")
     with session_of(ctx).calls.waiting(wanted) as answers:
         task, result = await front.cancel(taskId, reason)
-        answers(Waited(cursor=await newest(front)))
+        answers(Waited(cursor=await newest_event(front)))
     stopped: dict[str, Any] = result.get("stopped") or {}
     return Cancelled(
         task_id=task.id,

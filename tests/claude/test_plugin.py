@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
 from claude_code import LIMIT_S, PLUGIN, ClaudeCode, install_plugin, program_on_path
@@ -16,8 +17,10 @@ from fake_api import FakeApi
 from fake_request import Request
 from support import Home, alive, ended, kill, processes_of, wait_until
 
+from claudine_mcp.core.models import Event, Severity
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.front.delegate import DelegateRequest, delegate
+from claudine_mcp.registry.events import add_event
 
 pytestmark = pytest.mark.claude
 
@@ -26,6 +29,7 @@ OPTIONS = ("--plugin-dir", str(PLUGIN), "--allowedTools", TOOLS, "Bash", "Agent"
 GATE = "until test -e {}; do sleep 0.05; done"
 MONITOR = "Monitor event"
 NOTICE = "An automatic notice"
+STALLED = "task:stalled"
 
 
 def call(tool: str, **arguments: object) -> str:
@@ -82,11 +86,28 @@ def heard(api: FakeApi, words: str) -> Request:
     return wait_until(lambda: told(api, words), LIMIT_S, f"the model is told: {words}")[0]
 
 
-def report(home: Home, api_request: Request, what: str) -> None:
-    """Print how long it took from the last event to the model's request."""
-    at = home.query("SELECT max(at) FROM events WHERE severity >= 3 OR type = 'task:ended'")[0][0]
-    took_s = api_request.at_s + (time.time() - time.monotonic()) - at
+def report(home: Home, request: Request, what: str, event_type: str = "task:ended") -> None:
+    """Print how long it took from the last event of this type to the model's request."""
+    asked_at = request.at_s + (time.time() - time.monotonic())
+    event = "SELECT max(at) FROM events WHERE type = ? AND at < ?"
+    took_s = asked_at - home.query(event, event_type, asked_at)[0][0]
     print(f"\n{what}: the model had word of it after {took_s:.2f} s")  # noqa: T201 - measured, not asserted
+
+
+def stall(home: Home, name: str) -> None:
+    """Record that a task is stalled, as a rule does after a silence that is longer than a test."""
+
+    # Before its start nothing can be told of it that lasts.
+    running = "SELECT id FROM tasks WHERE name = ? AND state = 'running'"
+    ((task_id,),) = wait_until(lambda: home.query(running, name), LIMIT_S, f"{name} runs")
+
+    async def record() -> None:
+        async with home.front() as front, front.db.write() as tx:
+            words = f"{name} ({task_id}) has been silent for 6 minutes: a tool is running"
+            data = {"taskId": task_id, "stalledFor": 360_000, "why": "tool"}
+            await add_event(tx, Event(STALLED, Severity.WARNING, words, time.time(), task_id, data=data))
+
+    anyio.run(record)
 
 
 def test_the_end_of_a_task_wakes_an_idle_session_once(
@@ -99,8 +120,8 @@ def test_the_end_of_a_task_wakes_an_idle_session_once(
         (claude_home.work / "good").touch()
         first = heard(api, "succeeded")
         (claude_home.work / "bad").touch()
+        report(claude_home, first, "an end, idle session")
         second = heard(api, "failed: exit code 3")
-        report(claude_home, second, "idle session")
         for request in (first, second):
             assert MONITOR in request.news
             assert "NOT USER INPUT" in request.news
@@ -109,6 +130,25 @@ def test_the_end_of_a_task_wakes_an_idle_session_once(
         assert terminal.leave() == 0
     last = api.requests[-1].text
     assert last.count("succeeded") == last.count("failed: exit code 3") == 1
+
+
+def test_a_stall_wakes_an_idle_session_once(claude_home: Home, plugged: ClaudeCode, api: FakeApi) -> None:
+    with session(plugged) as terminal:
+        terminal.say(f"FAKE: {run_command(GATE.format('go'), 'slow')} | text slow began")
+        terminal.wait_for("● slow began")
+        stall(claude_home, "slow")
+        woken = heard(api, "has been silent for 6 minutes")
+        report(claude_home, woken, "a stall, idle session", STALLED)
+        assert MONITOR in woken.news
+        assert "NOT USER INPUT" in woken.news
+        (alert,) = claude_home.query("SELECT seq FROM alerts")[0]
+        ((task_id,),) = claude_home.query("SELECT id FROM tasks")
+        assert f"[alert {alert}: TaskStatus {task_id}]" in woken.news
+        terminal.wait_for("● the script is over")
+        terminal.say("FAKE: bash echo again | text nothing new")
+        terminal.wait_for("● nothing new")
+        assert len(told(api, "has been silent")) == 1
+        terminal.leave()
 
 
 def test_a_permission_question_and_what_is_left_running_wake_an_idle_session(
@@ -123,8 +163,8 @@ def test_a_permission_question_and_what_is_left_running_wake_an_idle_session(
     with session(plugged) as terminal:
         terminal.say(f"FAKE: {delegate} | text asked for it")
         terminal.wait_for("● asked for it")
-        question = heard(api, "asks to use Bash(touch made)")
-        report(claude_home, question, "permission question")
+        question = heard(api, "asks to use Bash")
+        report(claude_home, question, "a permission question, idle session", "task:needs-permission")
         assert MONITOR in question.news
         assert "ask the user, then AnswerAlert" in question.news
         assert not (claude_home.work / "made").exists()
@@ -138,7 +178,7 @@ def test_a_permission_question_and_what_is_left_running_wake_an_idle_session(
 
         terminal.say(f"FAKE: {run_command('sleep 300 & exit 0', 'messy')} | text messy began")
         left = heard(api, "left 1 process running")
-        report(claude_home, left, "leftovers")
+        report(claude_home, left, "leftovers, idle session", "task:leftovers")
         assert MONITOR in left.news
         (task,) = claude_home.query("SELECT id FROM tasks WHERE name = 'messy'")
         terminal.wait_for("● the script is over")
@@ -159,6 +199,7 @@ def test_a_busy_session_hears_with_the_next_tool_result(
         terminal.wait_for("● the end of it")
         assert terminal.leave() == 0
     (request,) = told(api, "failed: exit code 3")
+    report(claude_home, request, "an end, busy session (its tool runs for two seconds)")
     assert "command" in request.news
     assert api.requests[-1].text.count("failed: exit code 3") == 1
 
@@ -170,10 +211,10 @@ def test_an_answer_that_tells_of_an_end_is_not_followed_by_a_line_about_it(
     with session(plugged) as terminal:
         terminal.say(f"FAKE: {run_command('sleep 1; exit 3', 'waited')} | {wait} | text first")
         terminal.wait_for("● first")
+        heard(api, "waited (")
         terminal.say(f"FAKE: {run_command('exit 4', 'marker')} | text second")
-        assert heard(api, "marker (")
+        heard(api, "marker (")
         assert terminal.leave() == 0
-    assert told(api, "waited (")
     for request in told(api, "waited ("):
         assert MONITOR not in request.news
         assert NOTICE not in request.news
@@ -275,9 +316,55 @@ async def test_a_delegated_run_is_not_troubled_by_the_plugin_of_its_user(
     async with claude_home.front() as front:
         request = DelegateRequest("FAKE: bash echo hi | text done", allowed_tools=["Bash"])
         task = await ended(front, await delegate(front, request), timeout_s=LIMIT_S)
-    assert (task.outcome, task.reason) == (Outcome.SUCCEEDED, "a result without error")
+    assert (task.outcome, task.reason) == (Outcome.SUCCEEDED, "exit code 0 and a result without error")
     assert "stop-hook-error" in claude_home.output(task)
     assert not [found for found in api.requests if "not connected" in found.text]
+
+
+@contextmanager
+def unplugged_session(claude: ClaudeCode) -> Iterator[Terminal]:
+    """An interactive session with our server and without the plugin."""
+    server = json.dumps({"mcpServers": {"claudine": {"command": "claudine-mcp"}}})
+    with Terminal(claude, "--mcp-config", server, "--allowedTools", "mcp__claudine") as terminal:
+        terminal.wait_for("auto mode on")
+        yield terminal
+
+
+def test_without_the_plugin_an_idle_session_that_waits_for_events_is_woken_with_the_first_warning(
+    claude_home: Home, plugged: ClaudeCode, api: FakeApi
+) -> None:
+    with unplugged_session(plugged) as terminal:
+        begin = call("mcp__claudine__RunCommand", command=GATE.format("go"), name="slow")
+        wait = call("mcp__claudine__WaitForEvents", minSeverity="warning")
+        terminal.say(f"FAKE: {begin} | {wait} | text waiting")
+        terminal.wait_for("● waiting")
+        stall(claude_home, "slow")
+        woken = heard(api, "has been silent for 6 minutes")
+        report(claude_home, woken, "a stall, idle session without the plugin, WaitForEvents open", STALLED)
+        assert "<task-notification>" in woken.news
+        terminal.wait_for("● the script is over")
+        wait = call("mcp__claudine__WaitForEvents", taskIds=["<<taskId>>"], until="ended")
+        terminal.say(f"FAKE: {wait} | text waiting again")
+        terminal.wait_for("● waiting again")
+        (claude_home.work / "go").touch()
+        report(claude_home, heard(api, ") succeeded"), "an end, the same")
+
+
+def test_without_the_plugin_an_idle_session_that_waits_for_nothing_hears_with_its_next_call(
+    claude_home: Home, plugged: ClaudeCode, api: FakeApi
+) -> None:
+    with unplugged_session(plugged) as terminal:
+        begin = call("mcp__claudine__RunCommand", command=GATE.format("go"), name="slow")
+        terminal.say(f"FAKE: {begin} | text began")
+        terminal.wait_for("● began")
+        stall(claude_home, "slow")
+        terminal.say("FAKE: text not yet")
+        terminal.wait_for("● not yet")
+        assert not told(api, "has been silent")
+        terminal.say(f"FAKE: {call('mcp__claudine__SystemStatus')} | text now")
+        terminal.wait_for("● now")
+        (request,) = told(api, "has been silent")
+        assert "alerts" in request.news
 
 
 def test_without_the_plugin_results_have_alerts(claude_home: Home, plugged: ClaudeCode, api: FakeApi) -> None:

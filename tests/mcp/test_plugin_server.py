@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
-from support import Home, ended, kill, wait_for
+from support import Home, ended, in_state, kill, wait_for
 
+from claudine_mcp.core.models import Event, Severity
 from claudine_mcp.core.pointers import POINTER_CHARS
+from claudine_mcp.core.states import State
 from claudine_mcp.front.submit import CommandRequest
+from claudine_mcp.registry.events import add_event
 
 GATE = "until test -e {}; do sleep 0.05; done"
 
@@ -142,6 +146,32 @@ async def test_ends_that_a_call_tells_are_no_lines(home: Home) -> None:
         await session.call("CancelTask", taskId=third)
         assert await session.told() == ""
         await session.run("sleep 0.5", name="marker")
+        await session.line("marker (")
+        assert len(session.lines()) == 1
+
+
+async def test_a_warning_that_an_open_wait_tells_is_no_line(home: Home) -> None:
+    async with plugged(home) as session:
+        slow = await session.run("sleep 300", name="slow")
+        words = f"slow ({slow}) is silent"
+        is_open = anyio.Event()
+        answers: list[Any] = []
+
+        async def goes_on(*_: Any, **__: Any) -> None:
+            is_open.set()
+
+        async def wait() -> None:
+            wanted = {"types": ["task:stalled"]}
+            answers.append(await session.client.call_tool("WaitForEvents", wanted, progress_callback=goes_on))
+
+        async with home.front() as front, anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await is_open.wait()
+            await in_state(front, slow, State.RUNNING)
+            async with front.db.write() as tx:
+                await add_event(tx, Event("task:stalled", Severity.WARNING, words, time.time(), slow))
+        assert [event["message"] for event in answers[0].structured_content["events"]] == [words]
+        await session.run("true", name="marker")
         await session.line("marker (")
         assert len(session.lines()) == 1
 

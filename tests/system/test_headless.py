@@ -12,9 +12,10 @@ import anyio
 import pytest
 from support import Home, ended, wait_for
 
+from claudine_mcp.front.following import newest_event
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.headless import GOES_ON_AT_MOST, Waiting, ends_with_its_turn, takes_one_prompt
-from claudine_mcp.front.news import News, newest
+from claudine_mcp.front.news import News
 from claudine_mcp.front.submit import CommandRequest
 
 LONG_S = 300.0
@@ -52,7 +53,7 @@ def test_one_that_is_gone_is_not_waited_with() -> None:
 async def session(home: Home, name: str = "mine") -> AsyncGenerator[tuple[Front, Waiting]]:
     origin = {"by": "a test", "session": name}
     async with open_front(home.env, str(home.work), origin) as front:
-        news = News(front, await newest(front), lambda _: "untold")
+        news = News(front, await newest_event(front), lambda _: "untold")
         yield front, Waiting(front, news)
 
 

@@ -66,16 +66,21 @@ def claudine_server(home: Home) -> str:
 def program_on_path(folder: Path, path: str) -> str:
     """Give a PATH with a `claudine-mcp` that is the program under test."""
     programs = folder / "programs"
-    programs.mkdir(exist_ok=True)
-    program = programs / "claudine-mcp"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m claudine_mcp "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    write_program(programs)
     return f"{programs}:{path}"
 
 
-def install_plugin(argv: list[str], env: dict[str, str], work: Path) -> None:
-    """Install the plugin from this checkout for the user of an environment."""
-    for command in (["marketplace", "add", str(PLUGIN.parent)], ["install", "claudine@claudine"]):
+def write_program(folder: Path) -> None:
+    """Write a `claudine-mcp` that is the program under test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "claudine-mcp"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m claudine_mcp "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+
+
+def install_plugin(argv: list[str], env: dict[str, str], work: Path, checkout: Path = PLUGIN.parent) -> None:
+    """Install the plugin from a checkout for the user of an environment."""
+    for command in (["marketplace", "add", str(checkout)], ["install", "claudine@claudine"]):
         done = subprocess.run(
             [*argv, "plugin", *command],
             env=env,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from claude_code import LIMIT_S, PLUGIN, ClaudeCode, claude_env, install_plugin, program_on_path
+from claude_code import LIMIT_S, PLUGIN, ClaudeCode, claude_env, install_plugin, write_program
 from fake_api import FakeApi
 from support import Home
 
@@ -105,13 +105,19 @@ def test_claude_code_finds_nothing_wrong_with_it(claude_argv: list[str], home: H
 
 
 @pytest.mark.claude
-def test_it_can_be_installed_from_a_clone(claude_argv: list[str], home: Home) -> None:
+def test_it_can_be_installed_from_a_clone_with_a_program_of_its_own(
+    claude_argv: list[str], home: Home
+) -> None:
+    clone = home.folder / "a clone"
+    for part in ("plugin", ".claude-plugin"):
+        shutil.copytree(ROOT / part, clone / part)
+    write_program(clone / ".venv/bin")
     with FakeApi() as api:
         env = claude_env(home.folder, api.url) | {
             name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")
         }
-        env["PATH"] = program_on_path(home.folder, env["PATH"])
-        install_plugin(claude_argv, env, home.work)
+        env["PATH"] = os.defpath
+        install_plugin(claude_argv, env, home.work, clone)
         claude = ClaudeCode(claude_argv, env, home.work, home.folder)
         try:
             run = claude.run("FAKE: text done", strict=False)

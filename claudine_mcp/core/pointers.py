@@ -45,6 +45,11 @@ def notice(events: Sequence[Event]) -> str:
     return "\n".join(lines)
 
 
+def one_line(text: str) -> str:
+    """Give a text, such as a name that may hold anything, as one printable line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def _entry(event: Event, limit: int) -> str:
     """Say what happened and where to look; the words are cut, the rest is kept."""
     alert = f"alert {event.seq}" if is_alert(event) else ""
@@ -54,9 +59,7 @@ def _entry(event: Event, limit: int) -> str:
         look = ": ".join(filter(None, [alert, f"TaskStatus {event.task_id}"]))
     else:
         look = ": ".join(filter(None, [alert, "SystemStatus"]))
-    # A name may hold anything; the line must stay one.
-    words = "".join(c if c.isprintable() else " " for c in event.message)
-    words = " ".join(words.split())
+    words = one_line(event.message)
     room = limit - len(look) - len(" []")
     return f"{words if len(words) <= room else words[: room - 1] + '…'} [{look}]"
 

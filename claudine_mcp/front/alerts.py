@@ -54,11 +54,14 @@ async def alerts_of(front: Front) -> OpenAlerts:
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
-async def open_to(front: Front, *, handed_less_than: int = HANDED_AT_MOST) -> list[Alert]:
-    """Give what is open, concerns this caller, and was told to it less often than this; most severe first."""
-    session = caller_of(front).session
+async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST) -> list[Alert]:
+    """Give what is open and concerns this caller, most severe first; with a number, what it was told less often."""
     async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
+        if handed_less_than is None:
+            found = await open_alerts(tx, time.time())
+        else:
+            session = caller_of(front).session
+            found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
     return [alert for alert in found if concerns(front, alert.submitter)]
 
 

@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import alerts, delegation, monitoring, plugin, reading, resources, tasks
+from claudine_mcp.server import alerts, delegation, monitoring, plugin, prompts, reading, resources, tasks
 from claudine_mcp.server.extension import TasksExtension
 from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
@@ -148,6 +148,7 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
     for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
+    prompts.register(server, session)
     if plugged is not None:
         plugin.register(server, plugged)
     server.complete_schemas()

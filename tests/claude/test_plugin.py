@@ -296,6 +296,14 @@ def test_a_conversation_is_not_held_up(claude_home: Home, plugged: ClaudeCode, a
     assert claude_home.query("SELECT outcome FROM tasks") == [(None,), (None,)]
 
 
+def test_its_prompts_can_be_typed(claude_home: Home, plugged: ClaudeCode, api: FakeApi) -> None:
+    with session(plugged) as terminal:
+        terminal.say(f"/{TOOLS}__triage")
+        assert "No alert is open." in heard(api, "What of my background tasks needs me?").news
+        terminal.say(f"/{TOOLS}__delegate rename-the-module")
+        assert "rename-the-module" in heard(api, "Hand this over to a background task").news
+
+
 def test_no_monitor_outlives_its_session(claude_home: Home, plugged: ClaudeCode) -> None:
     with session(plugged) as terminal:
         (monitor,) = monitors(terminal.pid)

@@ -128,6 +128,7 @@ def test_the_end_of_a_task_wakes_an_idle_session_once(
         terminal.say("FAKE: bash echo again | text the end of it")
         terminal.wait_for("● the end of it")
         assert terminal.leave() == 0
+    assert not [request for request in api.requests if "TellSession" in json.dumps(request.body)]
     last = api.requests[-1].text
     assert last.count("succeeded") == last.count("failed: exit code 3") == 1
 

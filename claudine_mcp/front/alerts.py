@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claudine_mcp.core.alerts import OFFERED
+from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import parse_duration_ms
@@ -31,28 +31,34 @@ class OpenAlerts:
 
 async def alerts_of(front: Front) -> OpenAlerts:
     """Give what is open and concerns this caller, and note that it was told."""
-    session = caller_of(front).session
-    async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time(), session=session)
-    mine = [alert for alert in found if concerns(front, alert.submitter)]
-    shown = mine[:SHOWN_AT_MOST]
-    if shown:
-        async with front.db.write() as tx:
-            await hand_out(tx, [alert.event.seq for alert in shown], session)
+    async with front.telling:
+        mine = await open_to(front)
+        shown = mine[:SHOWN_AT_MOST]
+        if shown:
+            async with front.db.write() as tx:
+                await hand_out(tx, [alert.event.seq for alert in shown], caller_of(front).session)
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
+
+
+async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST) -> list[Alert]:
+    """Give what is open and concerns this caller, most severe first; with a number, what it was told less often."""
+    async with front.db.read() as tx:
+        if handed_less_than is None:
+            found = await open_alerts(tx, time.time())
+        else:
+            session = caller_of(front).session
+            found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
+    return [alert for alert in found if concerns(front, alert.submitter)]
 
 
 async def choices_for(front: Front, task_ids: Sequence[str] = ()) -> list[AlertView]:
     """Give the warnings that suggest what to do and concern this client; of these tasks only, unless there are none."""
-    async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time())
     return [
         alert_view(alert.event)
-        for alert in found
+        for alert in await open_to(front, handed_less_than=None)
         if alert.event.suggestions
         and not QUESTIONS & {str(item["action"]) for item in alert.event.suggestions}
         and (not task_ids or alert.event.task_id in task_ids)
-        and concerns(front, alert.submitter)
     ]
 
 

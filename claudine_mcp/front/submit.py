@@ -41,7 +41,10 @@ SESSION_VARIABLES = frozenset(
         "CLAUDE_CODE_EXECPATH",
         "CLAUDE_PID",
         "CLAUDE_EFFORT",
+        "CLAUDE_PLUGIN_DATA",
+        "CLAUDE_PLUGIN_ROOT",
         "CLAUDE_PROJECT_DIR",
+        "CLAUDINE_MONITOR_DIR",
         "AI_AGENT",
     }
 )

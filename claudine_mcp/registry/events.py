@@ -62,6 +62,14 @@ async def events_after(
     return [event_of(row) for row in rows]
 
 
+async def events_before(tx: Transaction, until: int, *, limit: int) -> list[Event]:
+    """Give the last events up to and with the cursor, oldest first."""
+    rows = await tx.all(
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?", (until, limit)
+    )
+    return [event_of(row) for row in reversed(rows)]
+
+
 async def get_event(tx: Transaction, seq: int) -> Event | None:
     """Give an event, None if there is none with this number, or not any more."""
     row = await tx.one(f"SELECT {EVENT_COLUMNS} FROM events WHERE seq = ?", (seq,))

@@ -12,7 +12,7 @@ from pydantic import Field
 from claudine_mcp.front.system_views import Overview, Setting
 from claudine_mcp.front.views import EventView, TaskRow, View, event_view, row_of
 from claudine_mcp.server.handover import handed_over
-from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
+from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -66,15 +66,17 @@ async def WaitForEvents(  # noqa: N802
     limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
     cursor = await newest_event(front) if after is None else after
     wanted = Wanted(cursor, ids, types or [], Severity(minSeverity), until)
-    waited = await Gathering(front, wanted).look()
-    if waited is None:
-        if await handed_over("events", wanted, limit_s):
-            return Events(events=[], cursor=cursor, why="it is waited for")
+    with session_of(ctx).calls.waiting(wanted) as answers:
+        waited = await Gathering(front, wanted).look()
+        if waited is None:
+            if await handed_over("events", wanted, limit_s):
+                return Events(events=[], cursor=cursor, why="it is waited for")
 
-        async def progress(seconds: float, what: str) -> None:
-            await ctx.report_progress(seconds, limit_s, what)
+            async def progress(seconds: float, what: str) -> None:
+                await ctx.report_progress(seconds, limit_s, what)
 
-        waited = await wait_for_events(front, wanted, limit_s, progress)
+            waited = await wait_for_events(front, wanted, limit_s, progress)
+        answers(waited)
     return await events_answer(front, waited, ids)
 
 

@@ -233,10 +233,13 @@ def main() -> int:
     if options.timeline:
         return show(scenarios)
     began = time.perf_counter()
-    scores, days = play_all(scenarios, options.seeds)
+    try:
+        scores, days = play_all(scenarios, options.seeds)
+    except WrongScenario as error:  # in what is drawn anew while it is played
+        parser.error(str(error))
     whole = total(scores)
     text = table(scores)
-    head = f"{len(scenarios)} scenarios, {days:.1f} simulated days"
+    head = f"{len(scenarios)} scenario{'' if len(scenarios) == 1 else 's'}, {days:.1f} simulated days"
     print(f"{head}, played in {time.perf_counter() - began:.0f} s\n\n{text}")
     for kind, items in (("missed", whole.missed), ("false", whole.false)):
         if items:

@@ -29,6 +29,8 @@ def measure(*, quick: bool) -> list[Row]:
         system = SystemSample(START + tick, 64 * 10**9, 40 * 10**9, 0, 0, 1.0, 8.0, 10**11, 10**12)
         # Processor time of this thread: what else the machine does is not the rules' cost.
         began = time.thread_time()
+        for run_id in seen:
+            recognition.wants(run_id, limits)
         told += len(recognition.tick(seen, system, machine, START + tick))
         spent = time.thread_time() - began
         (calm if tick < limits.stall_s else stalled).append(spent)

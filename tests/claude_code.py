@@ -23,6 +23,7 @@ LIMIT_S = 60.0
 """A run takes one or two seconds; the rest is for a busy machine."""
 
 TINY_SERVER = Path(__file__).parent / "claude" / "tiny_server.py"
+PLUGIN = Path(__file__).parents[1] / "plugin"
 
 
 def claude_env(folder: Path, url: str) -> dict[str, str]:
@@ -60,6 +61,37 @@ def claudine_server(home: Home) -> str:
     env |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     command = {"command": sys.executable, "args": ["-P", "-m", "claudine_mcp"], "env": env}
     return json.dumps({"mcpServers": {"claudine": command}})
+
+
+def program_on_path(folder: Path, path: str) -> str:
+    """Give a PATH with a `claudine-mcp` that is the program under test."""
+    programs = folder / "programs"
+    write_program(programs)
+    return f"{programs}:{path}"
+
+
+def write_program(folder: Path) -> None:
+    """Write a `claudine-mcp` that is the program under test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "claudine-mcp"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m claudine_mcp "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+
+
+def install_plugin(argv: list[str], env: dict[str, str], work: Path, checkout: Path = PLUGIN.parent) -> None:
+    """Install the plugin from a checkout for the user of an environment."""
+    for command in (["marketplace", "add", str(checkout)], ["install", "claudine@claudine"]):
+        done = subprocess.run(
+            [*argv, "plugin", *command],
+            env=env,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @dataclass
@@ -183,12 +215,17 @@ class ClaudeCode:
         *options: str,
         cwd: Path | None = None,
         env: dict[str, str] | None = None,
+        strict: bool = True,
     ) -> Run:
-        """Start ``claude -p`` with the prompt in a file; without a prompt, with a pipe for stream-json."""
+        """Start ``claude -p`` with the prompt in a file; without a prompt, with a pipe for stream-json.
+
+        A plugin's server is started only if it is not strict about MCP configuration.
+        """
         name = f"claude-{len(self.runs)}"
         told, stdout, stderr = (self.folder / f"{name}.{end}" for end in ("in", "out", "err"))
         told.write_text(prompt or "", encoding="utf-8")
-        argv = [*self.argv, "-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config"]
+        argv = [*self.argv, "-p", "--output-format", "stream-json", "--verbose"]
+        argv += ["--strict-mcp-config"] if strict else []
         argv += ["--input-format", "stream-json"] if prompt is None else []
         with told.open("rb") as stdin, stdout.open("wb") as out, stderr.open("wb") as err:
             process = subprocess.Popen(
@@ -203,9 +240,9 @@ class ClaudeCode:
         self.runs.append(Run(process, stdout, stderr))
         return self.runs[-1]
 
-    def run(self, prompt: str, *options: str, cwd: Path | None = None) -> Run:
+    def run(self, prompt: str, *options: str, cwd: Path | None = None, strict: bool = True) -> Run:
         """Start ``claude -p`` and wait for its end."""
-        run = self.start(prompt, *options, cwd=cwd)
+        run = self.start(prompt, *options, cwd=cwd, strict=strict)
         run.wait()
         return run
 

@@ -178,7 +178,10 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the end; give the exit code."""
-        return int(wait_until(self._exit_code, LIMIT_S, "Claude Code has ended"))
+        try:
+            return int(wait_until(self._exit_code, LIMIT_S))
+        except AssertionError:
+            raise AssertionError(f"not ended within {LIMIT_S:g} s; the screen:\n{self.screen()}") from None
 
     def _exit_code(self) -> str:
         return self._exit.read_text().strip() if self._exit.exists() else ""

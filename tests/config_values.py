@@ -98,6 +98,7 @@ RIGHT: dict[str, list[tuple[Any, Any]]] = {
     "notifications.command": [(None, None), (["notify-send", "-u", "low"], ("notify-send", "-u", "low"))],
     "notifications.commandTimeout": [("2s", 2000)],
     "notifications.channel": [(True, True)],
+    "notifications.stopWait": [(0, 0), ("1h", 3_600_000)],
     "retention.tasks": [("30d", 2_592_000_000)],
     "retention.logs": [("1d", 86_400_000)],
     "retention.samples": [("12h", 43_200_000)],

@@ -13,6 +13,16 @@ from claudine_mcp.core.models import Severity
 from claudine_mcp.core.wording import TYPES
 from scenario.values import Table, WrongScenario
 
+WHYS = frozenset(
+    {
+        "",
+        *("model", "tool", "permission", "rate-limit", "overload", "after-result", "background"),
+        *("busy", "blocked", "stopped", "unknown"),
+        *("limit", "reserve", "exhaustion", "pressure", "rate", "full", "disk", "cpu"),
+    }
+)
+"""What a finding can give as its `why` or its `cause`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -63,25 +73,31 @@ def load(path: Path) -> list[Scenario]:
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError) as error:
         raise WrongScenario(f"{path}: {error}") from None
-    items = values if isinstance(values, list) else values.get("scenario", [values])
-    return [_scenario(dict(item), path) for item in items]
+    if isinstance(values, dict) and "scenario" in values:
+        if len(values) > 1:
+            others = ", ".join(repr(key) for key in values if key != "scenario")
+            raise WrongScenario(f"{path}: {others} beside [[scenario]] belongs into one")
+        values = values["scenario"]
+    items = values if isinstance(values, list) else [values]
+    return [_scenario(item, path, place) for place, item in enumerate(items)]
 
 
-def _scenario(values: dict[str, Any], path: Path) -> Scenario:
-    name = values.get("name", path.stem)
+def _scenario(values: Any, path: Path, place: int) -> Scenario:
+    if not isinstance(values, dict):
+        raise WrongScenario(f"{path}: the scenario at place {place + 1} is no table, but {values!r}")
+    name = Table(values, f"{path.name}[{place}]", random.Random()).text("name", path.stem)
     where = f"{path.name}: {name}"
     table = Table(values, where, random.Random(name))
     table.take("name")
-    about = table.take("about", "")
-    lasts_s, interval_s = table.seconds("lasts"), table.seconds("interval", 1)
+    about = table.text("about")
+    lasts_s, interval_s = table.some_seconds("lasts"), table.some_seconds("interval", 1)
     expected = tuple(
-        _expected(Table(item, f"{where}.expect[{place}]", table.rng), lasts_s)
-        for place, item in enumerate(table.take("expect", []))
+        _expected(Table(item, f"{where}.expect[{number}]", table.rng), lasts_s)
+        for number, item in enumerate(table.items("expect"))
     )
-    allowed = frozenset(_full_name(name, where) for name in table.take("allow", []))
-    scenario = Scenario(
-        name, about, path, values, lasts_s, interval_s, int(table.number("seeds", 3)), expected, allowed
-    )
+    allowed = frozenset(_full_name(finding, f"{where}.allow") for finding in table.texts("allow"))
+    seeds = table.count("seeds", 3)
+    scenario = Scenario(name, about, path, values, lasts_s, interval_s, seeds, expected, allowed)
     for key in ("settings", "machine", "run", "paused", "slept"):
         table.take(key)  # read where it is played
     table.done()
@@ -89,30 +105,38 @@ def _scenario(values: dict[str, Any], path: Path) -> Scenario:
 
 
 def _full_name(finding: str, where: str) -> str:
-    name = finding if ":" in finding else f"task:{finding}"
-    if name not in TYPES:
+    # "task:" is understood; "overload" can be nothing but the machine's.
+    names = [name for name in TYPES if finding in {name, name.partition(":")[2]}]
+    if not names:
         raise WrongScenario(f"{where}: {finding!r} is none of {', '.join(sorted(TYPES))}")
-    return name
+    return names[0]
 
 
 def _expected(table: Table, lasts_s: float) -> Expected:
-    found = table.take("finding", [])
-    names = [found] if isinstance(found, str) else found
-    findings = tuple(_full_name(name, table.where) for name in names)
+    findings = tuple(_full_name(name, f"{table.where}.finding") for name in table.texts("finding"))
     if not findings:
         raise WrongScenario(f"{table.where}: finding is missing")
     since_s = table.seconds("from", 0)
-    by_s = table.seconds("by", lasts_s)
-    if table.has("within"):
-        by_s = since_s + table.seconds("within")
+    if table.has("within") and table.has("by"):
+        raise WrongScenario(f"{table.where}: write within or by, not both")
+    by_s = since_s + table.seconds("within") if table.has("within") else table.seconds("by", lasts_s)
+    if by_s <= since_s:
+        raise WrongScenario(f"{table.where}: by ({by_s:g} s) is not after from ({since_s:g} s)")
+    severity = table.text("severity", Severity.NOTICE)
+    if severity not in set(Severity):
+        raise WrongScenario(f"{table.where}.severity: {severity!r} is none of {', '.join(Severity)}")
     expected = Expected(
         findings,
         since_s,
         by_s,
-        table.take("run", ""),
-        table.take("why", ""),
-        Severity(table.take("severity", "notice")),
+        table.text("run"),
+        table.text("why"),
+        Severity(severity),
         table.seconds("cleared_by") if table.has("cleared_by") else None,
     )
+    if expected.why not in WHYS:
+        raise WrongScenario(
+            f"{table.where}.why: {expected.why!r} is none of {', '.join(sorted(WHYS - {''}))}"
+        )
     table.done()
     return expected

@@ -19,7 +19,7 @@ from scenario.model import Scenario
 from scenario.series import is_constant, series
 from scenario.shapes import Series
 from scenario.timeline import Timeline
-from scenario.values import Table, WrongScenario, seconds
+from scenario.values import Table, WrongScenario, periods
 
 EPOCH = 1_800_000_000.0
 BOOTED = 5000.0
@@ -59,12 +59,23 @@ class Told:
     change: Change
 
 
-def _periods(values: Any, where: str) -> list[tuple[float, float]]:
-    return [(seconds(start, where), seconds(end, where)) for start, end in values or []]
-
-
 def _within(periods: list[tuple[float, float]], at: float) -> bool:
     return any(start <= at < end for start, end in periods)
+
+
+def _wait(item: Any, where: str) -> tuple[list[tuple[float, float]], frozenset[str]]:
+    table = Table(item, where, random.Random())
+    during, names = table.take("during"), frozenset(table.texts("in"))
+    table.done()
+    if not names:
+        raise WrongScenario(f'{where}.in: name functions of the kernel, such as "futex_do_wait"')
+    return periods([during], f"{where}.during"), names
+
+
+def _keys(values: Any, where: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise WrongScenario(f"{where}: {values!r} is no table")
+    return values
 
 
 def quantities(specs: dict[str, Any], where: str, seed: str) -> dict[str, Series]:
@@ -95,11 +106,11 @@ class PlayedRun:
     def __init__(self, name: str, values: Any, where: str, seed: str, settings: dict[str, Any]) -> None:
         table = Table(values, where, random.Random(seed))
         for key in ("name", "count"):
-            table.take(key)
+            table.take(key)  # read by who makes it
         self.name = name
         self.starts_s = table.seconds("starts", 0)
         self.ends_s = table.seconds("ends", 1e12)
-        self._suspended = _periods(table.take("suspended"), where)
+        self._suspended = table.periods("suspended")
         activity, progress = table.take("activity"), table.take("progress")
         # What a delegated Claude Code does is a sign of life by itself.
         usual = "none" if "phase" in json.dumps(activity) else {"lines": {"every": "10s"}}
@@ -108,14 +119,13 @@ class PlayedRun:
         self._quantities = quantities(specs, where, seed)
         self._timeline = Timeline(activity, progress, f"{where}.activity", random.Random(f"{seed}/activity"))
         self._waits = [
-            (_periods([item["during"]], where), frozenset(item["in"])) for item in table.take("wchan", [])
+            _wait(item, f"{where}.wchan[{place}]") for place, item in enumerate(table.items("wchan"))
         ]
-        self._has_pss = bool(table.take("pss", True))
-        self._fills_disk = bool(table.take("fills_disk", False))
-        timeout_ms = round(1000 * table.seconds("timeout")) if table.has("timeout") else None
-        self.limits = RunLimits.of(
-            settings_of({**settings, **table.take("settings", {})}, where), timeout_ms=timeout_ms
-        )
+        self._has_pss = table.flag("pss", default=True)
+        self._fills_disk = table.flag("fills_disk", default=False)
+        timeout_ms = round(1000 * table.some_seconds("timeout")) if table.has("timeout") else None
+        own = settings_of({**settings, **_keys(table.take("settings", {}), f"{where}.settings")}, where)
+        self.limits = RunLimits.of(own, timeout_ms=timeout_ms)
         table.done()
         self._u = 0.0
         self._cpu_s, self._switches, self._read, self._written, self._output = START_CPU_S, 0.0, 0.0, 0.0, 0.0
@@ -201,19 +211,29 @@ class Play:
         specs = {key: machine.take(key, usual) for key, usual in SYSTEM.items()}
         self._system = quantities(specs, f"{where}.machine", f"{scenario.name}/{seed}")
         machine.done()
-        self._paused, self._slept = (_periods(values.get(key), where) for key in ("paused", "slept"))
-        settings = values.get("settings", {})
+        times = Table(values, where, random.Random(seed))
+        self._paused, self._slept = times.periods("paused"), times.periods("slept")
+        settings = _keys(values.get("settings", {}), f"{where}.settings")
         resolved = settings_of({"sampleInterval": round(1000 * scenario.interval_s), **settings}, where)
         self._limits = MachineLimits.of(resolved, self._total)
-        runs = values.get("run", {})
         self._runs: list[PlayedRun] = []
-        for place, item in enumerate(runs if isinstance(runs, list) else [runs]):
-            base = item.get("name", "run" if place == 0 else f"run{place + 1}")
-            count = int(item.get("count", 1))
+        for place, item in enumerate(times.items("run") or [{}]):
+            here = f"{where}.run[{place}]"
+            table = Table(item, here, random.Random(seed))
+            base, count = (
+                table.text("name", "run" if place == 0 else f"run{place + 1}"),
+                table.count("count", 1),
+            )
             for copy in range(count):
                 name = base if count == 1 else f"{base}-{copy + 1}"
-                here, chance = f"{where}.run[{place}]", f"{scenario.name}/{seed}/{name}"
+                if any(name == run.name for run in self._runs):
+                    raise WrongScenario(f"{here}.name: there is a run {name!r} already")
+                chance = f"{scenario.name}/{seed}/{name}"
                 self._runs.append(PlayedRun(name, item, here, chance, settings))
+        for place, expected in enumerate(scenario.expected):
+            if expected.run and all(expected.run != run.name for run in self._runs):
+                names = ", ".join(run.name for run in self._runs)
+                raise WrongScenario(f"{where}.expect[{place}].run: {expected.run!r} is none of {names}")
 
     def told(self) -> Iterator[Told]:
         """Play it to its end; give what is told."""

@@ -28,7 +28,8 @@ def series(spec: Any, where: str, rng: random.Random) -> Series:
     noise = table.number("noise", 0)
     names = [name for name in (*COMPOSED, *SHAPES) if table.has(name)]
     if len(names) != 1:
-        raise WrongScenario(f"{where}: name one shape of {', '.join((*COMPOSED, *SHAPES))}")
+        found = f", not {' and '.join(names)}" if names else ""
+        raise WrongScenario(f"{where}: name one shape of {', '.join((*COMPOSED, *SHAPES))}{found}")
     inner = table.take(names[0])
     place = f"{where}.{names[0]}"
     table.done()
@@ -72,12 +73,16 @@ def _sequence(items: Any, where: str, rng: random.Random) -> Series:
 
 
 def _sum(items: Any, where: str, rng: random.Random) -> Series:
+    if not isinstance(items, list) or not items:
+        raise WrongScenario(f"{where}: write a list of series")
     parts = [series(item, f"{where}[{place}]", rng) for place, item in enumerate(items)]
     return lambda u, dt: sum(part(u, dt) for part in parts)
 
 
 def _repeat(items: Any, where: str, rng: random.Random) -> Series:
     """A list, over and over: durations that vary are drawn anew each time."""
+    if not isinstance(items, list) or not items:
+        raise WrongScenario(f"{where}: write a list of series, each with its for")
     started, length, part = 0.0, -1.0, None
 
     def begin(at: float) -> None:

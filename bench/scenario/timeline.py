@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from claudine_mcp.core.activity import SILENT, Activity, RunningTool
 from claudine_mcp.workloads.claude_state import Phase
 from scenario.series import series
-from scenario.shapes import Series
+from scenario.shapes import MOST_SPREAD, Series
 from scenario.values import Table, WrongScenario
 
 NO_PROGRESS = frozenset({"retrying", "rate_limited"})
 """Phases whose beginning is no sign of life: the stream says that it must try again."""
 ENDLESS_S = 1e9
+MANY = 10**6
 
 
 class Step(NamedTuple):
@@ -40,6 +41,8 @@ class Timeline:
 
     def __init__(self, spec: Any, progress: Any, where: str, rng: random.Random) -> None:
         self._steps = iter(()) if spec is None else _unroll(spec, where, rng)
+        if spec is not None:
+            _check(spec, where)
         self._says = spec is not None
         self._progress: Series | None = None
         if progress is not None:
@@ -89,49 +92,61 @@ class Timeline:
         )
 
 
-def _unroll(spec: Any, where: str, rng: random.Random) -> Iterator[Step]:
-    if not isinstance(spec, list):
+def _check(spec: Any, where: str, *, ends: bool = False) -> None:
+    """Read every step once, so that mistakes are known before the scenario is played."""
+    if not isinstance(spec, list) or not spec:
         raise WrongScenario(f"{where}: a timeline is a list of steps")
+    for place, item in enumerate(spec):
+        here = f"{where}[{place}]"
+        table = Table(item, here, random.Random())
+        if table.has("repeat"):
+            steps = table.take("repeat")
+            table.count("times", MANY, MANY)
+            table.done()
+            _check(steps, f"{here}.repeat", ends=True)
+        else:
+            _read(table, may_last=not ends and place == len(spec) - 1)
+
+
+def _unroll(spec: Any, where: str, rng: random.Random) -> Iterator[Step]:
     for place, item in enumerate(spec):
         here = f"{where}[{place}]"
         table = Table(item, here, rng)
         if table.has("repeat"):
-            steps, times = table.take("repeat"), table.take("times", 10**6)
-            table.done()
-            for _ in range(int(times)):
-                yield from _unroll(steps, here, rng)
+            steps = table.take("repeat")
+            for _ in range(table.count("times", MANY, MANY)):
+                yield from _unroll(steps, f"{here}.repeat", rng)
         else:
-            yield _read(table, is_last=place == len(spec) - 1)
+            yield _read(table, may_last=place == len(spec) - 1)
 
 
-def _read(table: Table, *, is_last: bool) -> Step:
-    lasts_s = table.seconds("for", ENDLESS_S if is_last else None)
-    jitter = table.number("jitter", 0)
-    spread = table.number("spread", 0)
+def _read(table: Table, *, may_last: bool) -> Step:
+    lasts_s = table.some_seconds("for", ENDLESS_S if may_last else None)
+    jitter = table.share("jitter", 0)
+    spread = table.share("spread", 0, MOST_SPREAD)
     lasts_s *= table.rng.lognormvariate(0.0, spread) if spread else table.rng.uniform(1 - jitter, 1 + jitter)
-    phase = table.take("phase", "")
+    phase = table.text("phase")
     if phase and phase not in set(Phase):
         raise WrongScenario(
             f"{table.where}: phase {phase!r} is none of {', '.join(Phase)}; write stage for others"
         )
-    call = table.take("call", "")
+    call = table.text("call")
     activity = Activity(
         phase=phase,
-        tools=tuple(RunningTool(label) for label in table.take("tools", [])),
-        permission=table.take("permission", ""),
+        tools=tuple(RunningTool(label) for label in table.texts("tools")),
+        permission=table.text("permission"),
         attempt=int(table.number("attempt", 0)),
         attempts=int(table.number("attempts", 0)),
-        error=table.take("error", ""),
-        background=tuple(table.take("background", [])),
+        error=table.text("error"),
+        background=tuple(table.texts("background")),
         calls=(call,) if call else (),
         last_tool=call,
-        stage=table.take("stage", ""),
+        stage=table.text("stage"),
         progress=table.number("progress") if table.has("progress") else None,
         has_pulse=bool(phase),
     )
     until_s = table.seconds("until") if table.has("until") else None
-    step = Step(
-        lasts_s, activity, until_s, table.seconds("speaks", ENDLESS_S), bool(table.take("silent", False))
-    )
+    is_silent = table.flag("silent", default=False)
+    step = Step(lasts_s, activity, until_s, table.some_seconds("speaks", ENDLESS_S), is_silent)
     table.done()
     return step

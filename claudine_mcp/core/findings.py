@@ -119,8 +119,8 @@ class Conditions:
         }
 
     def told(self, name: str, seq: int) -> None:
-        """Note the event that raised a condition; before `to_json`, in the transaction that stores the event."""
-        if (condition := self.by_rule.get(name)) is not None and condition.seq is None:
+        """Note the event that raised a condition; once more, if it had to be stored once more."""
+        if (condition := self.by_rule.get(name)) is not None:
             condition.seq = seq
 
     def is_open(self, name: str) -> bool:

@@ -165,7 +165,7 @@ class Recognition:
 
     def told(self, change: Change, seq: int) -> None:
         """Note that the event of a change has this number; in the transaction that stores it, before `to_json`."""
-        if change.step is Step.RAISED:
+        if change.step is Step.RAISED and change.subject in self.conditions:
             self.conditions[change.subject].told(change.rule, seq)
 
     def wants(self, run_id: str, limits: RunLimits) -> Wants:

@@ -33,6 +33,10 @@ RESERVE_FRACTION = 0.10
 """What `systemMemoryReserve` is unless set: the larger of the two."""
 
 
+HOOK_MS = 7 * 86_400_000
+"""How long the plugin's hook may take (`plugin/hooks/hooks.json`)."""
+
+
 class Section(BaseModel):
     """What the sections share: camelCase in JSON, immutable, no unknown keys, no silent conversions."""
 
@@ -158,11 +162,13 @@ class Notifications(Section):
         command: program and arguments, given each event as JSON on stdin; None for none.
         command_timeout: ms that it may take.
         channel: whether events are also sent as Claude Code channel messages.
+        stop_wait: ms that a plain `claude -p` with the plugin waits for tasks that it delegated; 0 for not at all.
     """
 
     command: Argv | None = None
     command_timeout: DurationMs = 5000
     channel: bool = False
+    stop_wait: Annotated[int, duration(minimum=0), Field(le=HOOK_MS)] = 600_000
 
 
 class Retention(Section):

@@ -74,6 +74,8 @@ def _reason(why: str, data: _Data) -> str:
         return f"nothing moves in it; it waits for {', '.join(data.get('waitsFor', ())) or 'something'}"
     what = "its requests are limited" if why == "rate-limit" else "the API does not serve it"
     error = f" ({data['error']})" if data["error"] else ""
+    if not data["attempts"]:
+        return f"{what}{error}" + (f" until {format_time(data['until'])}" if "until" in data else "")
     until = f", next try at {format_time(data['until'])}" if "until" in data else ""
     return f"{what}{error}, attempt {data['attempt']} of {data['attempts']}{until}"
 

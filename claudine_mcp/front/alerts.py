@@ -6,36 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import Field
-
-from claudine_mcp.core.alerts import OFFERED
+from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
-from claudine_mcp.core.models import JSON, CommandKind, Event
+from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import parse_duration_ms
 from claudine_mcp.front import dialogue
+from claudine_mcp.front.alert_views import QUESTIONS, AlertView, actions, alert_view
 from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.views import View, moment
 from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.questions import QUESTION
 
 SHOWN_AT_MOST = 5
-QUESTIONS = frozenset({"allow", "deny"})
-ALWAYS = ("continue", "snooze")
-"""What can be said to any alert, besides what it suggests: that it is all right, or that it can wait."""
-
-
-class AlertView(View):
-    """An open warning."""
-
-    alert_id: int
-    type: str
-    severity: str
-    task_id: str | None = None
-    at: str | None = None
-    message: str
-    actions: list[str] = Field(description="for AnswerAlert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +31,34 @@ class OpenAlerts:
 
 async def alerts_of(front: Front) -> OpenAlerts:
     """Give what is open and concerns this caller, and note that it was told."""
-    session = caller_of(front).session
-    async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time(), session=session)
-    mine = [alert for alert in found if concerns(front, alert.submitter)]
-    shown = mine[:SHOWN_AT_MOST]
-    if shown:
-        async with front.db.write() as tx:
-            await hand_out(tx, [alert.event.seq for alert in shown], session)
+    async with front.telling:
+        mine = await open_to(front)
+        shown = mine[:SHOWN_AT_MOST]
+        if shown:
+            async with front.db.write() as tx:
+                await hand_out(tx, [alert.event.seq for alert in shown], caller_of(front).session)
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
-async def alerts_about(front: Front, task_id: str) -> list[AlertView]:
-    """Give what is open about one task, whoever asks."""
+async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST) -> list[Alert]:
+    """Give what is open and concerns this caller, most severe first; with a number, what it was told less often."""
     async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time(), task_id=task_id)
-    return [alert_view(alert.event) for alert in found]
+        if handed_less_than is None:
+            found = await open_alerts(tx, time.time())
+        else:
+            session = caller_of(front).session
+            found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
+    return [alert for alert in found if concerns(front, alert.submitter)]
 
 
 async def choices_for(front: Front, task_ids: Sequence[str] = ()) -> list[AlertView]:
     """Give the warnings that suggest what to do and concern this client; of these tasks only, unless there are none."""
-    async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time())
     return [
         alert_view(alert.event)
-        for alert in found
+        for alert in await open_to(front, handed_less_than=None)
         if alert.event.suggestions
         and not QUESTIONS & {str(item["action"]) for item in alert.event.suggestions}
         and (not task_ids or alert.event.task_id in task_ids)
-        and concerns(front, alert.submitter)
     ]
 
 
@@ -144,24 +126,3 @@ def _check(action: str, message: str | None, snooze: int | str | None) -> None:
     if (snooze is not None) != (action == "snooze"):
         problem = "it is missing" if snooze is None else f"it means nothing with {action}"
         raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')
-
-
-def actions(event: Event) -> list[str]:
-    """Give what can be answered."""
-    suggested = [str(item["action"]) for item in event.suggestions]
-    return suggested + [
-        action for action in ALWAYS if action not in suggested and not QUESTIONS & {*suggested}
-    ]
-
-
-def alert_view(event: Event) -> AlertView:
-    """Show an alert."""
-    return AlertView(
-        alert_id=event.seq,
-        type=event.type,
-        severity=event.severity,
-        task_id=event.task_id,
-        at=moment(event.at),
-        message=event.message,
-        actions=actions(event),
-    )

@@ -18,7 +18,7 @@ from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.front.logs import cursor_run
 from claudine_mcp.front.tasklogs import LogLineView, begin_cursor, log_paths, task_logs
 from claudine_mcp.registry.bell import listen
-from claudine_mcp.registry.events import events_after, last_seq
+from claudine_mcp.registry.events import events_after, events_before, last_seq
 from claudine_mcp.registry.tasks import get_task, runs_of
 
 log = logging.getLogger(__name__)
@@ -140,6 +140,14 @@ async def events_page(front: Front, after: int, *, min_severity: Severity) -> Ev
         found = await events_after(tx, after, limit=EVENTS, min_severity=min_severity)
     more = len(found) == EVENTS
     return EventPage(found, found[-1].seq if more else max(after, end), more)
+
+
+async def latest_events(front: Front) -> EventPage:
+    """Give the last events, as many as a page holds."""
+    async with front.db.read() as tx:
+        end = await last_seq(tx)
+        found = await events_before(tx, end, limit=EVENTS)
+    return EventPage(found, end, more=False)
 
 
 async def newest_event(front: Front) -> int:

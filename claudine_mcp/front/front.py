@@ -64,6 +64,9 @@ class Front:
         env: the environment of the client.
         cwd: its working directory.
         origin: who asks: `by` in words, `session` if it is one, and `project` if it is not the working directory.
+
+    Attributes:
+        telling: held from looking what the client is to be told of alerts and ends until it is noted that it was.
     """
 
     def __init__(self, directory: Path, db: Database, env: Mapping[str, str], cwd: str, origin: JSON) -> None:
@@ -72,6 +75,7 @@ class Front:
         self.env = env
         self.cwd = cwd
         self.origin: JSON = {"project": cwd, **origin}
+        self.telling = anyio.Lock()
 
     async def settings(self) -> Resolved:
         """Give the settings in force, and where each comes from."""

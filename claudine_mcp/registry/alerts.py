@@ -68,14 +68,20 @@ async def get_alert(tx: Transaction, seq: int) -> Alert | None:
 
 
 async def open_alerts(
-    tx: Transaction, now: float, *, session: str | None = None, task_id: str | None = None
+    tx: Transaction,
+    now: float,
+    *,
+    session: str | None = None,
+    handed_less_than: int = HANDED_AT_MOST,
+    task_id: str | None = None,
 ) -> list[Alert]:
     """Give the alerts that are not silent, most severe first, of these the newest first.
 
     Args:
         tx: a transaction.
         now: seconds since the epoch.
-        session: without those that it was handed as often as it may be.
+        session: without those that it was handed `handed_less_than` times or more.
+        handed_less_than: with `session`.
         task_id: only of this task.
     """
     where, values = [f"cleared_at IS NULL AND NOT ({SILENT})"], [now]
@@ -84,7 +90,7 @@ async def open_alerts(
         where.append(
             "coalesce((SELECT times FROM handed WHERE handed.seq = alerts.seq AND session = ?), 0) < ?"
         )
-        parameters += [session, HANDED_AT_MOST]
+        parameters += [session, handed_less_than]
     if task_id is not None:
         where.append("alerts.task_id = ?")
         parameters.append(task_id)

@@ -42,20 +42,32 @@ async def events_after(
     limit: int = 500,
     task_ids: Sequence[str] = (),
     types: Sequence[str] = (),
+    without: Sequence[str] = (),
     min_severity: Severity = Severity.DEBUG,
 ) -> list[Event]:
-    """Give events that came after the cursor, oldest first."""
+    """Give events that came after the cursor, oldest first; none of the types in `without`."""
     where = ["seq > ?", "severity >= ?"]
     values: list[Any] = [after, min_severity.rank]
     for column, wanted in (("task_id", task_ids), ("type", types)):
         if wanted:
             where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
             values += wanted
+    if without:
+        where.append(f"type NOT IN ({', '.join('?' * len(without))})")
+        values += without
     rows = await tx.all(
         f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?",
         (*values, limit),
     )
     return [event_of(row) for row in rows]
+
+
+async def events_before(tx: Transaction, until: int, *, limit: int) -> list[Event]:
+    """Give the last events up to and with the cursor, oldest first."""
+    rows = await tx.all(
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT ?", (until, limit)
+    )
+    return [event_of(row) for row in reversed(rows)]
 
 
 async def get_event(tx: Transaction, seq: int) -> Event | None:

@@ -138,6 +138,10 @@ CREATE TABLE judgements (
     state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TRIGGER tasks_removed AFTER DELETE ON tasks BEGIN
+    DELETE FROM overrides WHERE scope = old.id;
+END;
+
 UPDATE meta SET value = '2' WHERE key = 'min_writer_version';
 """
 

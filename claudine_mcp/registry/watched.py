@@ -18,6 +18,7 @@ class Watched:
 
     Attributes:
         run: the number of its run.
+        settings: what its project's file says, by dotted key.
         timeout_ms: its own; None: it names none.
         on_timeout: what its submitter wants then; None: to be told.
         started_at: when the run began, seconds since the epoch.
@@ -27,6 +28,7 @@ class Watched:
     run: int
     name: str
     is_suspended: bool
+    settings: Mapping[str, Any]
     timeout_ms: int | None
     on_timeout: str | None
     started_at: float | None
@@ -35,8 +37,8 @@ class Watched:
 async def watched_tasks(tx: Transaction) -> dict[str, Watched]:
     """Give the tasks that run, are suspended, or are being stopped, by the id of their run."""
     rows = await tx.all(
-        "SELECT id, run, name, state, started_at, spec ->> '$.timeout' AS timeout, spec ->> '$.onTimeout' AS on_timeout"
-        " FROM tasks WHERE state IN ('running', 'suspended', 'stopping')"
+        "SELECT id, run, name, state, started_at, spec ->> '$.settings' AS settings, spec ->> '$.timeout' AS timeout,"
+        " spec ->> '$.onTimeout' AS on_timeout FROM tasks WHERE state IN ('running', 'suspended', 'stopping')"
     )
     return {
         f"{row['id']}.{row['run']}": Watched(
@@ -44,6 +46,7 @@ async def watched_tasks(tx: Transaction) -> dict[str, Watched]:
             row["run"],
             row["name"],
             row["state"] == State.SUSPENDED,
+            json.loads(row["settings"] or "{}"),
             row["timeout"],
             row["on_timeout"],
             row["started_at"],

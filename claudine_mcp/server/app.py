@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import alerts, delegation, monitoring, reading, resources, tasks
+from claudine_mcp.server import alerts, delegation, monitoring, plugin, prompts, reading, resources, tasks
 from claudine_mcp.server.extension import TasksExtension
 from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
@@ -30,6 +30,9 @@ a task, TaskLogs shows its output, CancelTask ends the whole process tree. Ids m
 beginning. Nothing is ended without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and \
 more) ends no task.\
 """
+
+TOLD = " You are told of every end and every warning without asking: do not poll for them."
+"""With the plugin."""
 
 
 class ClaudineServer(MCPServer[Session]):
@@ -106,6 +109,7 @@ def explain(error: ValidationError) -> str:
 def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> ClaudineServer:
     """Build the server for a client with this environment and working directory; `channel`: see `Pump`."""
     session = Session(env, cwd)
+    plugged = plugin.Plugin(session, env) if env.get(plugin.MONITOR_DIR) else None
     bus = InMemorySubscriptionBus()
     pump = Pump(session, bus, channel=channel)
 
@@ -115,6 +119,8 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
             group.start_soon(session.stand_by)
             group.start_soon(session.ask)
             group.start_soon(pump.run)
+            if plugged is not None:
+                group.start_soon(plugged.keep_woken)
             try:
                 yield session
             finally:
@@ -131,7 +137,7 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
         session,
         title="claudine: background tasks",
         version=claudine_mcp.__version__,
-        instructions=INSTRUCTIONS,
+        instructions=INSTRUCTIONS + TOLD if plugged else INSTRUCTIONS,
         lifespan=lifespan,
         log_level="WARNING",
         extensions=[TasksExtension(session)],
@@ -142,5 +148,8 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
     for theme in (delegation, tasks, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
+    prompts.register(server, session)
+    if plugged is not None:
+        plugin.register(server, plugged)
     server.complete_schemas()
     return server

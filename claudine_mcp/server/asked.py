@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from claudine_mcp.core.models import JSON
-from claudine_mcp.front.alerts import AlertView, choices_for
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.alerts import choices_for
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.questions import Question, questions_for
 from claudine_mcp.server import choices, forms

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from claudine_mcp.core.errors import NotFound, NotNow
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import parse_duration_ms
-from claudine_mcp.front.alerts import AlertView, answer
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.alerts import answer
 from claudine_mcp.front.front import Front
 from claudine_mcp.server.forms import clean, elicitation, reply_of
 

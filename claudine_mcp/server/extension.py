@@ -86,7 +86,7 @@ class TasksExtension(Extension):
         if self._waits is None:
             from claudine_mcp.server.open_waits import OpenWaits  # noqa: PLC0415 - start-up time
 
-            self._waits = OpenWaits(await self._session.front())
+            self._waits = OpenWaits(await self._session.front(), self._session.calls)
         return self._waits
 
     async def _get(self, ctx: Ctx, params: GetTaskRequestParams) -> JSON:

@@ -24,6 +24,7 @@ from claudine_mcp.front.waiting import Gathering, Waited, Wanted, timed_out
 from claudine_mcp.front.waits import KEPT_S, End, Form, Wait, Waits
 from claudine_mcp.server.alerts import with_alerts
 from claudine_mcp.server.asked import Askable, alert_of, askable, form_of, kind_of, read, submit
+from claudine_mcp.server.calls import Calls
 from claudine_mcp.server.forms import notice
 from claudine_mcp.server.monitoring import events_answer
 from claudine_mcp.server.submitted import task_answer
@@ -45,10 +46,12 @@ class OpenWaits:
 
     Args:
         front: the client's side of the state directory.
+        calls: takes note of what these waits tell.
     """
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, calls: Calls) -> None:
         self._front = front
+        self._calls = calls
         self._waits = Waits(front.state_dir)
         self._shown_by: dict[int, str] = {}
         """By alert, the wait that shows its form: two waits of one client must not both show it."""
@@ -62,6 +65,7 @@ class OpenWaits:
             OSError: it cannot be kept.
         """
         wait = await self._waits.begin(answers, wanted, timeout_s)
+        self._calls.asked(wait.id, wanted)
         return {"resultType": "task", **_described(wait, "working", f"waiting; {GOES_ON}")}
 
     async def get(self, wait_id: str, *, shows_forms: bool) -> JSON:
@@ -74,6 +78,7 @@ class OpenWaits:
         wait = await self._waits.get(wait_id)
         if wait.end is not None:
             return _ended(wait)
+        self._calls.asked(wait.id, wait.wanted)
         gathering = Gathering(self._front, wait.wanted)
         result = await self._result(wait, gathering)
         if result is not None:
@@ -145,6 +150,7 @@ class OpenWaits:
             view: View = await events_answer(self._front, waited, wait.wanted.task_ids)
         else:
             view = await task_answer(self._front, wait.wanted.task_ids[0], whole=True, note=note)
+        self._calls.left(wait.id, waited)
         content = view.model_dump(mode="json", by_alias=True)
         text = json.dumps(content, ensure_ascii=False, indent=2)
         result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
@@ -162,6 +168,7 @@ class OpenWaits:
         return _ended(wait)
 
     def _release(self, wait_id: str) -> None:
+        self._calls.left(wait_id)
         self._shown_by = {
             alert: shown_by for alert, shown_by in self._shown_by.items() if shown_by != wait_id
         }

@@ -26,6 +26,7 @@ LEVELS = {"alert": Severity.CRITICAL, "emergency": Severity.CRITICAL}
 """Log levels that are no severity of ours."""
 CHANNEL = "notifications/claude/channel"
 CHANNEL_CAPABILITY = "claude/channel"
+MOVES_THE_QUEUE = frozenset({"task:queued", "task:requeued", "task:started", "task:ended"})
 
 
 class Pump:
@@ -116,8 +117,12 @@ def resources_of(events: Iterable[Event]) -> list[str]:
         found["claudine://events"] = None
         if event.task_id is None:
             found["claudine://system"] = None
+            if event.type.startswith("queue:"):
+                found["claudine://queue"] = None
             continue
         found["claudine://tasks"] = None
+        if event.type in MOVES_THE_QUEUE:
+            found["claudine://queue"] = None
         found[f"claudine://tasks/{event.task_id}"] = None
         if event.type in {"task:active", "task:ended"}:
             found[f"claudine://tasks/{event.task_id}/logs"] = None

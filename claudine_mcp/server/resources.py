@@ -1,4 +1,4 @@
-"""Tasks, their output and the machine, as resources."""
+"""Tasks, their output, what waits, what happened, and the machine, as resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
-from claudine_mcp.core.errors import ClaudineError, TaskNotFound
+from claudine_mcp.core.errors import ClaudineError, InvalidInput, TaskNotFound
 from claudine_mcp.server.session import Session
 
 if TYPE_CHECKING:
@@ -33,6 +33,33 @@ def register(server: MCPServer[Session], session: Session) -> None:
 
         with _told_to_the_host():
             return _text(await overview(await session.front()))
+
+    @server.resource("claudine://queue", mime_type=JSON_TYPE)
+    async def queue() -> str:  # pyright: ignore[reportUnusedFunction]
+        """Each queued task with its place and what holds it, in the order in which they would start; the caps."""
+        from claudine_mcp.front.overview import overview  # noqa: PLC0415 - start-up time
+
+        with _told_to_the_host():
+            seen = await overview(await session.front())
+        shown = seen.model_dump(mode="json", by_alias=True, include={"queued", "concurrency"})
+        return json.dumps({"waiting": seen.counts.get("queued", 0), **shown}, ensure_ascii=False, indent=1)
+
+    @server.resource("claudine://events{?after}", mime_type=JSON_TYPE)
+    async def events(after: str | None = None) -> str:  # pyright: ignore[reportUnusedFunction]
+        """The latest events; with `after`, those that came after that cursor, oldest first."""
+        from claudine_mcp.core.models import Severity  # noqa: PLC0415 - start-up time
+        from claudine_mcp.front.following import events_page, latest_events  # noqa: PLC0415
+        from claudine_mcp.front.views import event_view  # noqa: PLC0415
+
+        with _told_to_the_host():
+            front = await session.front()
+            if after is None:
+                page = await latest_events(front)
+            else:
+                page = await events_page(front, _cursor(after), min_severity=Severity.DEBUG)
+        rows = [event_view(event).model_dump(mode="json", by_alias=True) for event in page.events]
+        answer = {"events": rows, "cursor": page.cursor, "more": page.more}
+        return json.dumps(answer, ensure_ascii=False, indent=1)
 
     @server.resource("claudine://tasks", mime_type=JSON_TYPE)
     async def tasks() -> str:  # pyright: ignore[reportUnusedFunction]
@@ -61,6 +88,14 @@ def register(server: MCPServer[Session], session: Session) -> None:
         with _told_to_the_host():
             page = await task_logs(await session.front(), id)
         return "\n".join(line.text for line in page.lines)
+
+
+def _cursor(given: str) -> int:
+    if not (given.isascii() and given.isdigit()):
+        raise InvalidInput(
+            "after", f"{given!r} is no cursor", "Give the `cursor` of an earlier answer, or 0."
+        )
+    return int(given)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ClientCapabilities
 
 from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.server.calls import Calls
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -36,6 +37,8 @@ class Session:
         cwd: the working directory that it gave it.
 
     Attributes:
+        calls: those that tell how tasks end.
+        began: the cursor before everything that this client did, once there is a front.
         client: of the handshake era, once it has introduced itself: it can be told things at any time.
     """
 
@@ -45,6 +48,8 @@ class Session:
         self._front: Front | None = None
         self._opened: AbstractAsyncContextManager[Front] | None = None
         self._opening = anyio.Lock()
+        self.calls = Calls()
+        self.began = 0
         self._presence = ExitStack()
         self.client: Connection | None = None
         self._met = anyio.Event()
@@ -59,12 +64,14 @@ class Session:
             async with self._opening:
                 if self._front is None:
                     from claudine_mcp.front.clients import present  # noqa: PLC0415
+                    from claudine_mcp.front.following import newest_event  # noqa: PLC0415
                     from claudine_mcp.front.front import open_front  # noqa: PLC0415 - start-up time
 
                     # Never closed: the process ends with its client, and SQLite survives that.
                     opened = open_front(self._env, self._cwd, self._origin())
                     front = await opened.__aenter__()
                     self._presence.enter_context(present(front))
+                    self.began = await newest_event(front)
                     self._opened, self._front = opened, front
         return self._front
 
@@ -128,8 +135,12 @@ def shows_forms(declared: ClientCapabilities | None) -> bool:
 
 async def front_of(ctx: Ctx) -> Front:
     """Give the front of the client that a request came from."""
-    session: Session = ctx.request_context.lifespan_context
-    return await session.front()
+    return await session_of(ctx).front()
+
+
+def session_of(ctx: Ctx) -> Session:
+    """Give the session of the client that a request came from."""
+    return ctx.request_context.lifespan_context
 
 
 def told_to_the_model(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

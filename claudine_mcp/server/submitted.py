@@ -8,7 +8,7 @@ from pydantic import Field
 
 from claudine_mcp.front.views import QueueView, TaskView, View
 from claudine_mcp.server.handover import handed_over
-from claudine_mcp.server.session import Ctx
+from claudine_mcp.server.session import Ctx, session_of
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -37,7 +37,8 @@ async def submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Subm
         async def progress(seconds: float, what: str) -> None:
             await ctx.report_progress(seconds, None, what)
 
-        await wait_for_events(front, wanted, None, progress)
+        with session_of(ctx).calls.waiting(wanted) as answers:
+            answers(await wait_for_events(front, wanted, None, progress))
     return await task_answer(front, task_id, whole=wait)
 
 

@@ -24,7 +24,7 @@ from claudine_mcp.server.parameters import (
     Wait,
     plain,
 )
-from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
+from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
 from claudine_mcp.server.submitted import Submitted, submitted
 
 
@@ -98,8 +98,14 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
 
 async def CancelTask(ctx: Ctx, taskId: TaskId, reason: Reason = None) -> Cancelled:  # noqa: N802
     """End a task: its whole process tree, also what it left running after its end. Verified before it answers."""
+    from claudine_mcp.front.following import newest_event  # noqa: PLC0415 - start-up time
+    from claudine_mcp.front.waiting import Waited, Wanted  # noqa: PLC0415
+
     front = await front_of(ctx)
-    task, result = await front.cancel(taskId, reason)
+    wanted = Wanted(task_ids=[(await front.task(taskId)).id], until="ended")
+    with session_of(ctx).calls.waiting(wanted) as answers:
+        task, result = await front.cancel(taskId, reason)
+        answers(Waited(cursor=await newest_event(front)))
     stopped: dict[str, Any] = result.get("stopped") or {}
     return Cancelled(
         task_id=task.id,

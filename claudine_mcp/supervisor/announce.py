@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.core.units import human_duration, human_size
 
@@ -77,6 +79,20 @@ def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
         run_id=run.id,
         data={"taskId": task.id, "processes": count},
         suggestions=({"action": "cancel", "label": "end what it left running (CancelTask)"},),
+    )
+
+
+def progress(task: Task, run: Run, told: Progress, at: float) -> Event:
+    """A run has come further, or to another phase."""
+    percent = None if told.percent is None else f"{told.percent:g} %{' of' if told.is_of_phase else ''}"
+    return Event(
+        "task:progress",
+        Severity.INFO,
+        f"{task.name} ({task.id}): " + " ".join(part for part in (percent, told.phase) if part),
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "percent": told.percent, "phase": told.phase},
     )
 
 
@@ -161,4 +177,18 @@ def active(run_id: str, more: Mapping[str, int], at: float) -> Event:
         task_id=task_id,
         run_id=run_id,
         data={"taskId": task_id, "stream": stream, "data": {"bytes": total}},
+    )
+
+
+def configured(task_id: str | None, values: Mapping[str, Any], at: float) -> Event:
+    """What is watched for was changed, for one task or for all; a value of None was taken back."""
+    whose = "all tasks" if task_id is None else f"task {task_id}"
+    said = ", ".join(f"{key} {'reset' if value is None else value}" for key, value in sorted(values.items()))
+    return Event(
+        "monitoring:configured",
+        Severity.NOTICE,
+        f"monitoring of {whose} was configured: {said or 'nothing had been changed'}",
+        at,
+        task_id=task_id,
+        data={"values": dict(values)},
     )

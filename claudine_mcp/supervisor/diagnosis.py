@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from claudine_mcp.core.alerts import OFFERED
@@ -84,16 +85,14 @@ class Diagnosis:
 
     def _limits_of(self, task: Watched, own: Mapping[str, Any]) -> RunLimits:
         """Give the limits of a run, made anew only when something that they come from has changed."""
-        # A timeout that ends the run is told where it does.
-        timeout_ms = None if task.on_timeout == "cancel" else task.timeout_ms
-        source = (self._ctx.settings, dict(own), timeout_ms)
+        source = (self._ctx.settings, {**task.settings, **own}, task.timeout_ms, task.on_timeout)
         run_id = f"{task.task_id}.{task.run}"
         known = self._limits.get(run_id)
         if known is None or known[0] != source:
-            known = self._limits[run_id] = (
-                source,
-                RunLimits.of(self._ctx.settings, own, timeout_ms=timeout_ms),
-            )
+            limits = RunLimits.of(self._ctx.settings, source[1], timeout_ms=task.timeout_ms)
+            if task.on_timeout == "cancel":  # which is told where it is done
+                limits = replace(limits, timeout_s=None)
+            known = self._limits[run_id] = source, limits
         return known[1]
 
     async def _write(

@@ -22,15 +22,15 @@ class Heartbeat:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._told: Mapping[Stream, int] | None = None
+        self._told: Mapping[Stream, int] = {}
         self._told_at: dict[str, float] = {}
 
     async def judge(self, tick: Tick) -> None:
         """Tell of the streams that have grown since that was told last."""
         now = self._ctx.mono()
-        if self._told is None:  # what was printed before this supervisor began is no news
-            self._told = tick.printed
-        told = {stream: self._told.get(stream, 0) for stream in tick.printed}
+        told = {
+            stream: self._told.get(stream, self._old(stream, size)) for stream, size in tick.printed.items()
+        }
         self._told_at = {run: at for run, at in self._told_at.items() if run in tick.runs}
         grown: dict[str, dict[str, int]] = {}
         for stream, size in tick.printed.items():
@@ -46,3 +46,8 @@ class Heartbeat:
                 await add_event(tx, announce.active(run_id, more, self._ctx.wall()))
         self._told = told
         self._told_at |= dict.fromkeys(grown, now)
+
+    def _old(self, stream: Stream, size: int) -> int:
+        """Give how much of a stream that is new here is no news: all of it in runs older than this supervisor."""
+        run = self._ctx.observed.get(stream.run_id)
+        return size if run is None or run.launched is None else 0

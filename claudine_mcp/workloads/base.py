@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
+from claudine_mcp.core.progress.model import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Follower(Protocol):
         """Give all that another follower needs to go on from `offset`."""
         ...
 
+    def progress(self) -> Progress | None:
+        """Say how far it is, None if it does not tell."""
+        ...
+
     def judge(self, record: ExitRecord, *, stop_reason: str | None) -> Judgement:
         """Say how the run ended, after `finish`."""
         ...
@@ -102,7 +107,11 @@ class Workload(Protocol):
         ...
 
     def follower(self, task: Task, run: Path, state: Mapping[str, Any] | None) -> Follower | None:
-        """Give what understands the output of a run, going on from an earlier state; None: nothing does."""
+        """Give what understands the output of a run, going on from an earlier state; None: nothing does.
+
+        What a follower is given is all that the run prints. Where there is none, nobody reads more of it than its
+        end, for what it may say of progress.
+        """
         ...
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:

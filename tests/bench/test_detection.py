@@ -44,7 +44,15 @@ def written(folder: Path, **changes: Any) -> str:
 def test_scenarios_from_elsewhere_are_played(tmp_path: Path) -> None:
     done = detect("--scenarios", written(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 scenarios" in done.stdout
+    assert "1 scenario," in done.stdout
+
+
+def test_a_recorded_series_is_played_from_its_points(tmp_path: Path) -> None:
+    points = [["0s", "200MB"], ["10m", "300MB"], ["12m", "3GB"], ["30m", "3GB"]]
+    run = {"memory": {"points": {"at": points}}}
+    expect = {"finding": "high-memory", "from": "11m", "within": "2m"}
+    done = detect("--scenarios", written(tmp_path, run=run, expect=expect), "--seeds=1")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -64,15 +72,26 @@ def test_what_is_told_wrongly_is_named(tmp_path: Path, changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"run": {"memry": 3}}, "'memry' means nothing here"),
+        ({"run": {"memry": 3}}, "'memry' means nothing here; did you mean 'memory'?"),
         ({"run": {"memory": {"rampp": {}}}}, "name one shape of"),
         ({"run": {"memory": {"ramp": {"from": 1}}}}, "rise is missing"),
         ({"lasts": "soon"}, "'soon' is no duration"),
         ({"settings": {"stallThreshhold": "1m"}}, "stallThreshold"),
         ({"run": {"activity": [{"phase": "thinking"}]}}, "write stage for others"),
-        ({"expect": [{"finding": "memory-leek"}]}, "memory-leek"),
+        ({"run": {"activity": [{"repeat": [{"phase": "model"}]}]}}, "run[0].activity[0].repeat[0]: for is"),
+        ({"run": {"memory": {"points": {"at": [["1m", 1], ["1m", 2]]}}}}, "at[1]: it is not after"),
+        ({"run": {"wchan": [{"during": ["1m"], "in": ["x"]}]}}, "run[0].wchan[0].during[0]: write"),
+        ({"run": [{"name": "a"}, {"name": "a"}]}, "run[1].name: there is a run 'a' already"),
+        ({"paused": [["2m", "1m"]]}, "paused[0]: it ends before it begins"),
+        ({"interval": 0}, "interval: it must take some time"),
+        ({"seeds": 1.5}, "seeds: 1.5 is no whole number"),
+        ({"expects": []}, "did you mean 'expect'?"),
+        ({"expect": [{"finding": "memory-leek"}]}, "expect[0].finding: 'memory-leek' is none of"),
+        ({"expect": [{"finding": "stalled", "why": "tired"}]}, "expect[0].why: 'tired' is none of"),
+        ({"expect": [{"finding": "stalled", "severity": "bad"}]}, "expect[0].severity: 'bad' is none of"),
+        ({"expect": [{"finding": "stalled", "run": "x"}]}, "expect[0].run: 'x' is none of run"),
+        ({"expect": [{"finding": "stalled", "from": "1h", "by": "1m"}]}, "expect[0]: by (60 s) is not after"),
     ],
-    ids=["key", "shape", "number", "duration", "setting", "phase", "finding"],
 )
 def test_a_scenario_that_cannot_be_understood_says_where(
     tmp_path: Path, changes: dict[str, Any], says: str

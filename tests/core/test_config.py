@@ -74,6 +74,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "notifications.command": None,
         "notifications.commandTimeout": 5000,
         "notifications.channel": False,
+        "notifications.stopWait": 600_000,
         "retention.tasks": 1_209_600_000,
         "retention.logs": 604_800_000,
         "retention.samples": 604_800_000,

@@ -99,10 +99,10 @@ def test_a_moment_of_doubt_does_not_begin_it_anew() -> None:
 def test_what_cleared_names_the_event_that_raised_it_across_a_restart() -> None:
     conditions = Conditions()
     conditions.take("one", NOTE, clock_s=0, at=0)
-    conditions.told("one", 41)
+    conditions.told("one", 40)
+    conditions.told("one", 41)  # the transaction of the first has failed
     conditions = Conditions(json.loads(json.dumps(conditions.to_json())))
     conditions.take("one", WARNING, clock_s=1, at=1)
-    conditions.told("one", 42)
     cleared = conditions.take("one", None, clock_s=2, at=2)
     assert cleared is not None
     assert cleared.seq == 41

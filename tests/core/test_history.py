@@ -142,7 +142,19 @@ def test_a_habit_is_at_most_twice_the_longest_pause(lengths: list[float]) -> Non
     pauses = Pauses()
     for length in lengths:
         pauses.add(length)
-    assert 0 < pauses.usual_s() <= 2 * max(lengths[-16:])
+    assert 0 < pauses.usual_s() <= 2 * max(lengths)
+
+
+def test_what_happened_twice_stays_a_habit_however_rare_and_once_is_none() -> None:
+    pauses = Pauses()
+    pauses.add(1000)
+    for _ in range(100):
+        pauses.add(40)
+    assert pauses.usual_s() < 100
+    pauses.add(600)
+    for _ in range(100):
+        pauses.add(40)
+    assert pauses.usual_s() == 900
 
 
 def test_marks_of_many_runs_are_not_all_made_in_one_tick() -> None:

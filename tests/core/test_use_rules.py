@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from watched import GB, MB, Watched, claude, cleared, raised
 
 from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.config import Settings
-from claudine_mcp.core.findings import Finding
+from claudine_mcp.core.findings import Finding, Step
+from claudine_mcp.core.models import Severity
 from claudine_mcp.core.rules import RULES, MachineLimits, RunLimits
 from claudine_mcp.core.rules.course import OVERDUE, REPEATING, STUCK_PHASE
 from claudine_mcp.core.rules.memory import CRITICAL_MEMORY, HIGH_MEMORY, MEMORY_LEAK
@@ -124,11 +126,20 @@ def test_a_leak_says_how_fast_it_grows_and_when_it_hits_what() -> None:
     run = Watched()
     for minute in range(90):
         run.go(60, step=2, memory=200 * MB + minute * 15 * MB, **TALKS)
-    assert raised(run.told) == [MEMORY_LEAK]
+    steps = [(change.step, change.finding.severity) for change in run.told]
+    assert steps == [(Step.RAISED, Severity.NOTICE), (Step.WORSENED, Severity.WARNING)]
     data = run.open[MEMORY_LEAK].data
     assert data["bytesPerMinute"] == pytest.approx(15 * MB, rel=0.1)
     assert data["limit"] == "maxMemoryPerTask"
     assert data["hitsInSeconds"] == pytest.approx(60 * (2000 - data["usage"] / MB) / 15, rel=0.1)
+
+
+def test_noise_does_not_end_a_slow_leak() -> None:
+    run, rng = Watched(), random.Random(3)
+    for minute in range(9 * 60):
+        run.go(60, step=10, memory=520 * MB + minute * 1 * MB + rng.gauss(0, 15 * MB), **TALKS)
+    assert raised(run.told) == [MEMORY_LEAK]
+    assert cleared(run.told) == []
 
 
 def test_a_leak_above_its_limit_needs_no_prophecy() -> None:

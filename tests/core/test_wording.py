@@ -49,6 +49,11 @@ SAID: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "task:stalled",
+        {**STALL, "attempt": 0, "attempts": 0, "error": "", "why": "rate-limit", "until": 3600.0},
+        "has been silent for 6 min 12 s: its requests are limited until 1970-01-01T01:00:00.000Z",
+    ),
+    (
+        "task:stalled",
         {**STALL, "why": "after-result"},
         "gave its result 6 min 12 s ago, and has not ended",
     ),

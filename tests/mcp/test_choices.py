@@ -7,19 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from alerting import alerts_about
 from forms import User, connected, handshaken
 from mcp_tasks import Handle, TaskClient
 from support import Home, ended, in_state, wait_for
 
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import Outcome, State
-from claudine_mcp.front.alerts import alerts_about
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
 
 CONTINUE = {"action": "accept", "content": {"action": "continue"}}
 CANCEL_IT = {"action": "accept", "content": {"action": "cancel"}}
-ACTIONS = ["cancel", "continue", "snooze"]
+ACTIONS = ["cancel", "snooze", "continue"]
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def test_what_is_no_answer_changes_nothing_and_is_asked_again(
         await client.update(wait, {key: {"action": "accept", "content": content}})
         again, form = await client.asked(wait)
         assert again != key
-        assert form["message"].startswith("That was no answer: choose one of cancel, continue, snooze")
+        assert form["message"].startswith("That was no answer: choose one of cancel, snooze, continue")
         assert len(await alerts_about(front, task.id)) == 1
 
 

@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent, TextResourceContents
 from support import Home, alive, wait_for, wait_until
 
@@ -213,7 +214,14 @@ async def test_the_level_is_changed_and_reset_and_survives_the_server(home: Home
         settings = {item["key"]: item for item in (await call("ConfigureMonitoring"))["settings"]}
         assert settings["monitoring.level"]["value"] == "protective"
         assert settings["monitoring.level"]["origin"] == "ConfigureMonitoring"
-        assert "only the user" in await call.refused("ConfigureMonitoring", reset=True)
+        assert "only the user" in await call.refused("ConfigureMonitoring", level="passive")
+        assert "reset" in await call.refused("ConfigureMonitoring", reset=True, level="active")
+        settings = {item["key"]: item for item in (await call("ConfigureMonitoring", reset=True))["settings"]}
+        assert settings["monitoring.level"] == {
+            "key": "monitoring.level",
+            "value": "active",
+            "origin": "default",
+        }
 
 
 async def test_resources_show_tasks_and_their_output(home: Home, era: str) -> None:
@@ -224,6 +232,31 @@ async def test_resources_show_tasks_and_their_output(home: Home, era: str) -> No
         assert json.loads(await call.read(f"claudine://tasks/{task['taskId']}"))["outcome"] == "succeeded"
         assert await call.read(f"claudine://tasks/{task['taskId']}/logs") == "hello"
         assert json.loads(await call.read("claudine://system"))["counts"] == {"ended": 1}
+
+
+async def test_resources_show_what_happened_and_what_waits(home: Home, era: str) -> None:
+    home.configure(limits={"softMaxConcurrent": 1})
+    async with client_of(home, era) as call:
+        first = await call("RunCommand", command="sleep 300")
+        before = json.loads(await call.read("claudine://events"))
+        assert {event["taskId"] for event in before["events"]} <= {first["taskId"], None}
+        second = await call("RunCommand", command="true", name="second")
+        after = json.loads(await call.read(f"claudine://events?after={before['cursor']}"))
+        seqs = [event["seq"] for event in after["events"]]
+        assert seqs == sorted(seqs)
+        assert min(seqs) > before["cursor"]
+        assert {"taskId": second["taskId"], "type": "task:queued"}.items() <= after["events"][-1].items()
+        assert (after["cursor"], after["more"]) == (seqs[-1], False)
+
+        async def is_held() -> dict[str, Any] | None:
+            *_, row = json.loads(await call.read("claudine://queue"))["queued"]
+            return row if "as many as may be" in row["queue"]["reason"] else None
+
+        row = await wait_for(is_held)
+        assert row is not None
+        assert (row["taskId"], row["queue"]["position"]) == (second["taskId"], 1)
+        with pytest.raises(MCPError, match="'x' is no cursor"):
+            await call.read("claudine://events?after=x")
 
 
 # -- the end of a server -------------------------------------------------------------------------------------

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import pytest
-from support import Home, ended, wait_for
+from alerting import alerts_about
+from support import Home, ended, events_of, wait_for
 
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.front.alerts import AlertView, alerts_about, alerts_of, answer
-from claudine_mcp.front.clients import present
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.alerts import alerts_of, answer
+from claudine_mcp.front.clients import concerning, present
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.submit import CommandRequest
 
@@ -150,3 +152,15 @@ async def test_a_removed_task_takes_its_alerts_with_it(home: Home) -> None:
         await front.command(CommandKind.REMOVE, None, {"taskIds": [task_id]})
         assert await told(front) == []
         assert home.query("SELECT count(*) FROM alerts") == [(0,)]
+
+
+async def test_of_several_events_a_session_is_given_those_that_concern_it(home: Home) -> None:
+    async with AsyncExitStack() as stack:
+        mine, other = [await session(stack, home, name) for name in ("mine", "other")]
+        stack.enter_context(present(mine))
+        await failed(mine)
+        await failed(other, "true")
+        ends = await events_of(mine, None, "task:ended")
+        assert await concerning(other, ends) == ends[1:]
+        # The other session has no server, so that what it submitted concerns the project.
+        assert await concerning(mine, ends) == ends

@@ -7,10 +7,12 @@ thousand lines of a burst, the silence between two bursts would look like a hang
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from math import exp, log, log10
 from statistics import fmean, pstdev
-from typing import Final
+from typing import Any, Final
+
+from claudine_mcp.core.models import JSON
 
 SUSPICION: Final = 8.0
 """Akka's threshold of φ: the chance that the run is merely slow is one in 10^8."""
@@ -21,6 +23,10 @@ LEAST_DEVIATION: Final = 0.25
 TIMES_THE_LONGEST: Final = 2.0
 """A run of very different pauses has a wide distribution, by which an hour would be nothing special. What is twice
 as long as anything yet is special all the same."""
+
+TIMES_WHAT_RECURRED: Final = 1.5
+"""What a run has done twice and come back from is its habit, however long ago and however rare: half as long again
+means nothing."""
 
 PAUSE_S: Final = 30.0
 FEWEST: Final = 2
@@ -43,17 +49,20 @@ class Pauses:
         stored: what `to_json` gave.
     """
 
-    __slots__ = ("_last", "_shortest_s")
+    __slots__ = ("_last", "_most", "_shortest_s")
 
-    def __init__(self, shortest_s: float = PAUSE_S, stored: Iterable[float] = ()) -> None:
+    def __init__(self, shortest_s: float = PAUSE_S, stored: Mapping[str, Any] | None = None) -> None:
         self._shortest_s = shortest_s
-        self._last = list(stored)
+        self._last: list[float] = [] if stored is None else list(stored["last"])
+        # The longest of all, and the one after it.
+        self._most: list[float] = [0.0, 0.0] if stored is None else list(stored["most"])
 
     def add(self, pause_s: float) -> None:
         """Take a time that passed between two signs of life."""
         if pause_s >= self._shortest_s:
             self._last.append(pause_s)
             del self._last[:-MOST]
+            self._most = sorted((*self._most, pause_s), reverse=True)[:FEWEST]
 
     @property
     def count(self) -> int:
@@ -75,8 +84,9 @@ class Pauses:
 
     def usual_s(self, times_the_longest: float = TIMES_THE_LONGEST) -> float:
         """Give how long a pause means nothing, by this run's own habit; 0 while it has none."""
-        return min(self.suspicious_s(), times_the_longest * self.longest_s)
+        usual_s = min(self.suspicious_s(), times_the_longest * self.longest_s)
+        return max(usual_s, TIMES_WHAT_RECURRED * self._most[-1])
 
-    def to_json(self) -> list[float]:
+    def to_json(self) -> JSON:
         """All of it."""
-        return self._last
+        return {"last": self._last, "most": self._most}

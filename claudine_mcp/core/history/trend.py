@@ -46,6 +46,12 @@ REMEMBERED: Final = 4.0
 """A sawtooth is over when no tooth came in four times the longest one's length."""
 
 
+STOPPED_S: Final = 1200.0
+STOPPED: Final = 0.5
+"""Growth is over when for so long, and for this share of the time that it lasted, memory has risen at less than this
+share of its pace: noise hides a slow leak from the test now and then, and does not end it."""
+
+
 class Growth(NamedTuple):
     """Memory that grew steadily, from `start_bytes` to `end_bytes` within `span_s`, without valleys in between."""
 
@@ -98,6 +104,7 @@ class MemoryTrend:
 
     Attributes:
         growths: how memory has been growing as of now, by the shortest buckets first; mostly empty.
+        has_stopped: whether the growth that was seen last is over; true if there was none.
     """
 
     __slots__ = (
@@ -105,6 +112,7 @@ class MemoryTrend:
         "_bucket_end_s",
         "_fell_s",
         "_found",
+        "_grew",
         "_high",
         "_levels",
         "_low",
@@ -114,11 +122,15 @@ class MemoryTrend:
         "_valleys",
         "bucket_s",
         "growths",
+        "has_stopped",
     )
 
     def __init__(self, bucket_s: float = BUCKET_S) -> None:
         self.bucket_s = bucket_s
         self.growths: tuple[Growth, ...] = ()
+        self.has_stopped = True
+        # Of the growth that was seen last: when, what memory was then, bytes a second, and for how long.
+        self._grew: tuple[float, float, float, float] | None = None
         # A level: its minima, and one that waits for its neighbour to be handed on to the next level.
         self._levels: list[tuple[list[float], list[float]]] = [([], []) for _ in range(LEVELS)]
         self._found: list[Growth | None] = [None] * LEVELS
@@ -148,6 +160,7 @@ class MemoryTrend:
             self._bucket = None
             self._bucket_end_s = clock_s + self.bucket_s
             self._sum_up(clock_s)
+            self._look_whether_over(clock_s, memory)
 
     def longest_tooth_s(self, clock_s: float) -> float:
         """How long memory rises before it falls back, as far as it still does; 0 if it does not."""
@@ -203,6 +216,17 @@ class MemoryTrend:
             found.append(self._rising)
         self.growths = tuple(found)
 
+    def _look_whether_over(self, clock_s: float, memory: float) -> None:
+        if self.growths:
+            longest = self.growths[-1]
+            self._grew = (clock_s, memory, longest.bytes_per_s, longest.span_s)
+            self.has_stopped = False
+        elif self._grew is not None:
+            at, high, pace, span_s = self._grew
+            past_s = clock_s - at
+            if past_s >= max(STOPPED_S, STOPPED * span_s) and memory - high < STOPPED * pace * past_s:
+                self._grew, self.has_stopped = None, True
+
     def to_json(self) -> JSON:
         """All of it, for `from_json`."""
         return {
@@ -218,6 +242,7 @@ class MemoryTrend:
             "found": self._found,
             "rising": self._rising,
             "growths": self.growths,
+            "grew": self._grew,
         }
 
     @classmethod
@@ -233,4 +258,6 @@ class MemoryTrend:
         trend._found = [None if values is None else Growth(*values) for values in stored["found"]]
         trend._rising = None if stored["rising"] is None else Growth(*stored["rising"])
         trend.growths = tuple(Growth(*values) for values in stored["growths"])
+        trend._grew = None if stored["grew"] is None else tuple(stored["grew"])
+        trend.has_stopped = trend._grew is None
         return trend

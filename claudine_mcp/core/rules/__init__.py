@@ -47,7 +47,7 @@ RULES: Final = (
     Rule("critical-memory", memory.critical_memory, 5, 30),
     # A burst, as when something is written out, is not yet high memory.
     Rule("high-memory", memory.high_memory, 15, 30, ("critical-memory",)),
-    Rule("memory-leak", memory.memory_leak, 0, 1200),
+    Rule("memory-leak", memory.memory_leak),
     Rule("runaway-cpu", use.runaway_cpu, 0, 30),
     Rule("deadlocked", silence.deadlocked),
     Rule("stalled", silence.stalled, 0, 0, ("deadlocked", "runaway-cpu")),

@@ -58,7 +58,7 @@ class RunLimits:
             max_fds=values["limits.maxFileDescriptors"],
             max_disk_rate=values["limits.maxDiskRate"],
             timeout_s=None if timeout_ms is None else timeout_ms / 1000,
-            level=values["monitoring.level"],
+            level=Level(values["monitoring.level"]),
         )
 
 

@@ -21,9 +21,11 @@ REACH_PER_HOUR: Final = 1.5
 LONGEST_REACH: Final = 10.0
 SHORTEST_S: Final = 1000.0
 FARTHEST_S: Final = 86_400.0
+NOTED_S: Final = 1500.0
 """How far a line is extended: one and a half times its length for each hour that it has been straight, at the most ten
 times, never by more than a day, and not at all if it is short. What is loaded is there within minutes, and what fills
-up does so within the first hours; what has grown at one pace for six will not stop by itself."""
+up does so within the first hours; what has grown at one pace for six will not stop by itself. After so many seconds of
+growth that would reach a limit within a day it is noted; a note disturbs nobody."""
 
 
 def high_memory(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
@@ -59,25 +61,32 @@ def critical_memory(limits: RunLimits, history: History, around: Around, _now: f
 
 
 def memory_leak(limits: RunLimits, history: History, around: Around, _now: float) -> Verdict:
-    """Memory has been growing steadily, and is above its limit or will be before long."""
-    if not history.trend.growths:
-        return None
-    memory = history.memory.now_bytes
-    for growth in history.trend.growths:
-        name, room = _next_limit(limits, memory, around)
+    """Memory has been growing steadily: a note, and a warning once it is above its limit or will be before long."""
+    trend, memory = history.trend, history.memory.now_bytes
+    if not trend.growths:
+        return None if trend.has_stopped else UNDECIDED
+    name, room = _next_limit(limits, memory, around)
+    noted: Growth | None = None
+    for growth in trend.growths:
         hits_in_s = room / growth.bytes_per_s
         if memory > limits.max_memory_bytes or hits_in_s <= reach_s(growth):
-            data: JSON = {
-                "usage": memory,
-                "from": round(growth.start_bytes),
-                "growingForSeconds": round(growth.span_s),
-                "bytesPerMinute": round(60 * growth.bytes_per_s),
-                "limit": name,
-                "threshold": round(memory + room),
-                "hitsInSeconds": round(hits_in_s),
-            }
-            return Finding(MEMORY_LEAK, Severity.WARNING, data)
-    return UNDECIDED
+            return _leak(memory, growth, name, room, Severity.WARNING)
+        if growth.span_s >= NOTED_S and hits_in_s <= FARTHEST_S:
+            noted = growth
+    return UNDECIDED if noted is None else _leak(memory, noted, name, room, Severity.NOTICE)
+
+
+def _leak(memory: int, growth: Growth, limit: str, room: float, severity: Severity) -> Finding:
+    data: JSON = {
+        "usage": memory,
+        "from": round(growth.start_bytes),
+        "growingForSeconds": round(growth.span_s),
+        "bytesPerMinute": round(60 * growth.bytes_per_s),
+        "limit": limit,
+        "threshold": round(memory + room),
+        "hitsInSeconds": round(room / growth.bytes_per_s),
+    }
+    return Finding(MEMORY_LEAK, severity, data)
 
 
 def reach_s(growth: Growth) -> float:

@@ -12,8 +12,8 @@ from commandline import CommandLine
 import claudine_mcp
 
 COMMANDS = [
-    *("run", "delegate", "send", "answer", "list", "status", "logs", "wait", "cancel", "retry", "rm"),
-    *("events", "doctor", "supervise", "demo", "config"),
+    *("run", "delegate", "send", "answer", "list", "status", "logs", "metrics", "wait", "cancel"),
+    *("retry", "rm", "events", "doctor", "supervise", "demo", "config"),
 ]
 
 

@@ -19,6 +19,8 @@ THEMES = {
     "delegation": "A delegated Claude Code",
     "stream": "Reading what a delegated run prints",
     "chatty": "Following 20 delegated runs that have a lot to say",
+    "rules": "Judging runs",
+    "detection": "Recognition, by scenarios with known truth",
 }
 BUSY_LOAD = 0.5
 

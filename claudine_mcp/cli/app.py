@@ -17,6 +17,7 @@ from claudine_mcp.cli.doctor import doctor
 from claudine_mcp.cli.ending import cancel, retry, rm, wait
 from claudine_mcp.cli.events import events
 from claudine_mcp.cli.logs import logs
+from claudine_mcp.cli.metrics import metrics
 from claudine_mcp.cli.run import run
 from claudine_mcp.cli.speaking import answer, send
 from claudine_mcp.cli.supervise import supervise
@@ -31,6 +32,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("list", list_),
     ("status", status),
     ("logs", logs),
+    ("metrics", metrics),
     ("wait", wait),
     ("cancel", cancel),
     ("retry", retry),

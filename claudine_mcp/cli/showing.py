@@ -10,7 +10,9 @@ from claudine_mcp.cli.delegated import claude_fields
 from claudine_mcp.cli.words import ago, told
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.states import Outcome, State
-from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time
+from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time, printable
+from claudine_mcp.front.progress_views import EtaView, ProgressView
+from claudine_mcp.front.system_views import Machine
 from claudine_mcp.front.views import TaskRow, TaskView, row_of
 
 STYLE_OF: dict[str, str] = {
@@ -32,19 +34,37 @@ def tasks_table(rows: Sequence[TaskRow]) -> None:
     for row in rows:
         took = "" if row.runtime_seconds is None else human_duration(row.runtime_seconds)
         submitted = ago(parse_time(row.created_at, "createdAt"))
-        why = row.reason or "" if row.question is None else asks(row.question)
-        cells.append([row.task_id, standing(row), row.priority, submitted, took, row.name, why])
-    headers = ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "WHY"]
+        asked = None if row.question is None else asks(row.question)
+        noted = asked or row.reason or progress_words(row.progress)
+        cells.append([row.task_id, standing(row), row.priority, submitted, took, row.name, noted])
+    headers = ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "NOTE"]
     table(headers, cells, shorten=5, style_of=STYLE_OF)
 
 
 def rows_table(rows: Sequence[TaskRow]) -> None:
     """Write active tasks, a line each."""
     cells = [
-        [row.task_id, row.state, row.priority, human_duration(row.runtime_seconds or 0), row.name]
+        [
+            row.task_id,
+            row.state,
+            row.priority,
+            human_duration(row.runtime_seconds or 0),
+            row.name,
+            progress_words(row.progress),
+        ]
         for row in rows
     ]
-    table(["ID", "STATE", "PRIORITY", "FOR", "NAME"], cells, shorten=4)
+    table(["ID", "STATE", "PRIORITY", "FOR", "NAME", "PROGRESS"], cells, shorten=4)
+
+
+def progress_words(progress: ProgressView | None) -> str:
+    """Say how far a task is: "42 % building"."""
+    if progress is None:
+        return ""
+    percent = None if progress.percent is None else f"{progress.percent:g} %"
+    if percent is not None and progress.of_phase:
+        percent += " of" if progress.phase else " of a phase"
+    return " ".join(part for part in (percent, progress.phase) if part)
 
 
 def task_fields(view: TaskView) -> None:
@@ -78,6 +98,8 @@ def task_fields(view: TaskView) -> None:
             ("submitted", _when(view.created_at)),
             ("started", _when(view.started_at)),
             ("ended", _when(view.ended_at)),
+            ("progress", _progress(view)),
+            ("will take", None if view.eta is None else _eta(view.eta)),
             ("took", None if view.runtime_seconds is None else human_duration(view.runtime_seconds)),
             ("timeout", _timeout(view)),
             ("output", ", ".join(sizes) or None),
@@ -89,9 +111,34 @@ def task_fields(view: TaskView) -> None:
             ("killed", "by the kernel, for memory" if view.killed_for_memory else None),
             ("runs", "; ".join(earlier) or None),
             ("note", view.note),
+            *(
+                (
+                    alert.severity,
+                    f"{alert.message}: `claudine-mcp answer {alert.alert_id} {'|'.join(alert.actions)}`",
+                )
+                for alert in view.open_alerts or ()
+                if view.question is None or alert.alert_id != view.question.alert_id
+            ),
             *claude_fields(view),
         ]
     )
+
+
+def _progress(view: TaskView) -> str | None:
+    progress = view.progress
+    if progress is None:
+        return None
+    count = "" if progress.total is None else f"{progress.done:,g} of {progress.total:,g}, "
+    origin = "" if progress.source is None else f" ({count}by {progress.source})"
+    note = "" if progress.note is None else f"; {progress.note}"
+    return f"{progress_words(progress)}{origin}{note}".strip("; ")
+
+
+def _eta(eta: EtaView) -> str:
+    if eta.p50_seconds is None or eta.p90_seconds is None:
+        return f"unknown: {eta.unknown}"
+    half, most = human_duration(eta.p50_seconds), human_duration(eta.p90_seconds)
+    return f"another {half}; in 9 of 10 cases no more than {most} (by {eta.basis})"
 
 
 def _when(text: str | None) -> str | None:
@@ -113,6 +160,32 @@ def _leftovers(view: TaskView) -> str | None:
         return None
     noun = "process" if view.leftovers == 1 else "processes"
     return f"{view.leftovers} {noun}; `claudine-mcp cancel {view.task_id}` ends them"
+
+
+def machine_lines(machine: Machine) -> list[str]:
+    """Say how the machine is: memory, load, disk, and who else uses it."""
+    limit = f" (limit of {printable(machine.limited_by)})" if machine.limited_by else ""
+    ours = (
+        "" if machine.tasks_memory_bytes is None else f", tasks use {human_size(machine.tasks_memory_bytes)}"
+    )
+    memory = (
+        f"{human_size(machine.memory_available_bytes)} of {human_size(machine.memory_total_bytes)} memory"
+    )
+    rest = f"load {machine.load1:g} on {machine.cpus:g} CPUs, {human_size(machine.disk_free_bytes)} disk free"
+    lines = [f"machine     {memory} available{limit}{ours}, {rest}"]
+    history = machine.history
+    if history is not None and history.memory_available_bytes is not None and history.load is not None:
+        window = human_duration(history.window_seconds)
+        available, load = history.memory_available_bytes.sparkline, history.load.sparkline
+        lines.append(f"            in the last {window}: memory available {available}, load {load}")
+    other = machine.other_claude
+    if other.processes:
+        noun = "process" if other.processes == 1 else "processes"
+        orphans = f", {other.orphans} orphaned" if other.orphans else ""
+        lines.append(
+            f"beside us   {other.processes} {noun} of Claude Code, {human_size(other.rss_bytes)}{orphans}"
+        )
+    return lines
 
 
 def verdict(task: Task) -> str:

@@ -11,7 +11,7 @@ from claudine_mcp.cli.console import say, say_json
 from claudine_mcp.cli.input import text_of
 from claudine_mcp.cli.options import AsJson, TaskId
 from claudine_mcp.cli.words import DONE
-from claudine_mcp.front.dialogue import answer as give_answer
+from claudine_mcp.front.alerts import answer as give_answer
 from claudine_mcp.front.dialogue import send as say_to
 from claudine_mcp.front.front import Front
 
@@ -51,26 +51,35 @@ def send(
 
 def answer(
     alert_id: Annotated[
-        int, typer.Argument(metavar="ALERT", help="The number of the question, as `status` shows it.")
+        int,
+        typer.Argument(metavar="ALERT", help="The number of the question or warning, as `status` shows it."),
     ],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="allow or deny.")],
+    action: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACTION", help="One of those that it offers: allow or deny; continue, cancel, snooze."
+        ),
+    ],
     message: Annotated[
         str | None, typer.Option(help="With deny: why, or what to do instead; it is told so.")
     ] = None,
+    snooze: Annotated[
+        str | None, typer.Option(metavar="TIME", help='With snooze: for how long, like "30m".')
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Answer a question of a delegated Claude Code.
+    """Answer a question of a delegated Claude Code, or a warning.
 
-    It asks to use a tool, and waits. What is allowed is allowed this once.
+    A question asks to use a tool, and waits; what is allowed is allowed this once. A warning that is answered with
+    continue is quiet until something changes, with snooze until later.
     """
 
     async def decide(front: Front) -> int:
-        task_id = await give_answer(front, alert_id, action, message)
+        done = await give_answer(front, alert_id, action, message=message, snooze=snooze)
         if as_json:
-            say_json({"alertId": alert_id, "action": action, "taskId": task_id})
+            say_json({"alertId": alert_id, "action": action, "done": done})
         else:
-            done = "allowed" if action == "allow" else "denied"
-            say(f"{task_id}: question {alert_id} was {done}; it goes on")
+            say(f"{alert_id}: {done}")
         return DONE
 
     return with_front(decide)

@@ -22,9 +22,9 @@ from claudine_mcp.cli.options import (
     TextOption,
     task_filter,
 )
-from claudine_mcp.cli.showing import heading, rows_table, task_fields, tasks_table
+from claudine_mcp.cli.showing import heading, machine_lines, rows_table, task_fields, tasks_table
 from claudine_mcp.cli.words import DONE
-from claudine_mcp.core.units import human_duration, human_size
+from claudine_mcp.core.units import human_duration
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.filters import PAGE
 from claudine_mcp.front.front import Front
@@ -115,11 +115,8 @@ def _show_overview(whole: Overview) -> None:
     caps = whole.concurrency
     say(f"active      {caps.active} of {caps.soft} (P0 up to {caps.hard}); monitoring level {whole.level}")
     say(f"supervisor  {_supervisor(whole)}")
-    machine = whole.machine
-    say(
-        f"machine     {human_size(machine.memory_available_bytes)} of {human_size(machine.memory_total_bytes)} memory "
-        f"available, load {machine.load1:g} on {machine.cpus} CPUs, {human_size(machine.disk_free_bytes)} disk free"
-    )
+    for line in machine_lines(whole.machine):
+        say(line)
     if whole.active:
         say()
         heading("Active")

@@ -16,6 +16,7 @@ _COMMAND_OF = {
     "CancelTask": "cancel",
     "TaskStatus": "status",
     "TaskLogs": "logs",
+    "TaskMetrics": "metrics",
     "RetryTask": "retry",
     "RemoveTasks": "rm",
     "DelegateTask": "delegate",
@@ -56,6 +57,8 @@ _OPTIONS = frozenset(
         "text",
         "until",
         "minSeverity",
+        "window",
+        "points",
         "promptFile",
         "model",
         "permissionMode",
@@ -68,6 +71,7 @@ _OPTIONS = frozenset(
         "continueFrom",
         "extraArgs",
         "mode",
+        "snooze",
     ]
 )
 _SINGULAR = {

@@ -40,14 +40,12 @@ class Decisions:
         admit: ids to start, in this order.
         skip: ids that can never start, with the reason.
         hold: the rule that holds each of the others, with its numbers; see `describe_hold`.
-        over_soft: whether a P0 task was let past the soft cap.
         look_again_at: when a `notBefore` comes due, None if none does.
     """
 
     admit: list[str] = field(default_factory=list[str])
     skip: dict[str, str] = field(default_factory=dict[str, str])
     hold: dict[str, JSON] = field(default_factory=dict[str, JSON])
-    over_soft: bool = False
     look_again_at: float | None = None
 
 
@@ -90,7 +88,6 @@ def decide(
         elif task.session is not None and task.session in busy:
             decisions.hold[task.id] = {"rule": "session", "taskIds": [busy[task.session]]}
         elif active < caps.soft or (task.priority is Priority.P0 and active < caps.hard):
-            decisions.over_soft = decisions.over_soft or active >= caps.soft
             decisions.admit.append(task.id)
             if task.session is not None:
                 busy[task.session] = task.id

@@ -11,6 +11,9 @@ from claudine_mcp.core.models import Event, Severity
 HANDED_AT_MOST = 3
 """How often one caller is given an alert that nobody answers: after that it has been heard."""
 
+OFFERED = frozenset({"allow", "deny", "continue", "snooze", "cancel"})
+"""What can be answered to alerts; each offers some of these."""
+
 FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended"})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})

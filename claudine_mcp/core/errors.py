@@ -73,6 +73,20 @@ class WaitNotFound(NotFound):
         )
 
 
+class AlertNotFound(NotFound):
+    """No open alert has this number.
+
+    Args:
+        alert_id: what was asked for.
+        is_open: the numbers of those that are.
+        why: what it is instead, or what became of it.
+    """
+
+    def __init__(self, alert_id: int, is_open: Iterable[int], why: str) -> None:
+        known = ", ".join(map(str, is_open)) or "none"
+        super().__init__(f"alertId: {alert_id} is no open alert: {why} (open are: {known})")
+
+
 class QuestionNotFound(NotFound):
     """No question that waits for an answer has this number.
 

@@ -25,6 +25,8 @@ class TreeSample:
         read_bytes: counter of what was read from disk; read every few seconds.
         written_bytes: counter of what was written to disk.
         output_bytes: counter of what stdout and stderr have received.
+        wait_channels: the functions of the kernel in which its threads sleep (`wchan`), of all of them; read only
+            when nothing has moved for a while.
     """
 
     at: float
@@ -43,6 +45,7 @@ class TreeSample:
     most_fds: int | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
+    wait_channels: frozenset[str] | None = None
 
     @property
     def memory_bytes(self) -> int:

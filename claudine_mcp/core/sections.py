@@ -78,7 +78,8 @@ class Limits(Section):
         hard_max_concurrent: running tasks that are never exceeded.
         max_memory_per_task: bytes of a task's tree (PSS) above which a warning is given.
         critical_memory: bytes of a task's tree (PSS) that are critical.
-        max_file_descriptors: open descriptors of a task's tree above which a warning is given.
+        max_file_descriptors: open descriptors of one process of a task above which a warning is given.
+        max_disk_rate: bytes a second that a task may write for minutes on end.
         default_timeout: ms of unsuspended time of a run, for tasks that name none; a threshold, not a kill.
         system_memory_reserve: bytes of available memory of the machine below which it is short; None for the
             larger of 1 GB and 10 % (`reserve_bytes`).
@@ -93,6 +94,7 @@ class Limits(Section):
     max_memory_per_task: MemoryBytes = 2 * 10**9
     critical_memory: MemoryBytes = 4 * 10**9
     max_file_descriptors: Annotated[int, Field(ge=1, le=10**7)] = 1000
+    max_disk_rate: Annotated[int, size(10**6)] = 10**8
     default_timeout: DurationMs | None = None
     system_memory_reserve: MemoryBytes | None = None
     max_log_bytes: Annotated[int, size(4096)] = 256 * 10**6

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import Field
-
-from claudine_mcp.core.alerts import HANDED_AT_MOST
-from claudine_mcp.core.errors import InvalidInput, NotNow
-from claudine_mcp.core.models import JSON, CommandKind, Event
+from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED
+from claudine_mcp.core.errors import AlertNotFound, InvalidInput
+from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import parse_duration_ms
 from claudine_mcp.front import dialogue
+from claudine_mcp.front.alert_views import QUESTIONS, AlertView, actions, alert_view
 from claudine_mcp.front.clients import caller_of, concerns
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.views import View, moment
 from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
+from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.questions import QUESTION
 
 SHOWN_AT_MOST = 5
-QUESTIONS = frozenset({"allow", "deny"})
-ALWAYS = ("continue", "snooze")
-"""What can be said to any alert, besides what it suggests: that it is all right, or that it can wait."""
-
-
-class AlertView(View):
-    """An open warning."""
-
-    alert_id: int
-    type: str
-    severity: str
-    task_id: str | None = None
-    at: str | None = None
-    message: str
-    actions: list[str] = Field(description="for AnswerAlert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +51,18 @@ async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST
     return [alert for alert in found if concerns(front, alert.submitter)]
 
 
-async def alerts_about(front: Front, task_id: str) -> list[AlertView]:
-    """Give what is open about one task, whoever asks."""
+async def choices_for(front: Front, task_ids: Sequence[str] = ()) -> list[AlertView]:
+    """Give the warnings that suggest what to do and concern this client; of these tasks only, unless there are none."""
     async with front.db.read() as tx:
-        found = await open_alerts(tx, time.time(), task_id=task_id)
-    return [alert_view(alert.event) for alert in found]
+        found = await open_alerts(tx, time.time())
+    return [
+        alert_view(alert.event)
+        for alert in found
+        if alert.event.suggestions
+        and not QUESTIONS & {str(item["action"]) for item in alert.event.suggestions}
+        and (not task_ids or alert.event.task_id in task_ids)
+        and concerns(front, alert.submitter)
+    ]
 
 
 async def answer(
@@ -85,28 +78,27 @@ async def answer(
         snooze: with `snooze`: for how long, in ms or with a unit.
 
     Raises:
-        NotNow: there is no such alert, or it has passed or was answered; the text says which.
+        AlertNotFound: there is no such alert, or it has passed.
+        QuestionNotFound: it is a question that does not wait any more.
+        NotNow: the same, in this very moment.
         InvalidInput: the action is not offered, or another argument does not fit to it.
     """
+    _check(action, message, snooze)
     async with front.db.read() as tx:
         alert = await get_alert(tx, alert_id)
-        waiting = await open_alerts(tx, time.time())
+        others = [item.event.seq for item in await open_alerts(tx, time.time())]
+    if action in QUESTIONS and (alert is None or alert.event.type == QUESTION):
+        task_id = await dialogue.answer(front, alert_id, action, message)
+        return f"task {task_id} goes on with that answer"
     if alert is None or alert.cleared:
-        others = ", ".join(str(item.event.seq) for item in waiting) or "none"
-        what = f"{alert_id} is no alert" if alert is None else f"alert {alert_id} has passed"
-        raise NotNow(f"alertId: {what} (open are: {others})")
+        raise AlertNotFound(alert_id, others, "there is none" if alert is None else "it has passed")
     offered = actions(alert.event)
     if action not in offered:
         raise InvalidInput(
             "action", f"{action!r} is not offered by alert {alert_id}", f"Offered: {', '.join(offered)}."
         )
-    if message is not None and action != "deny":
-        raise InvalidInput("message", f"{action} takes none", 'It belongs to "deny".')
-    if (snooze is not None) != (action == "snooze"):
-        problem = "it is missing" if snooze is None else f"it means nothing with {action}"
-        raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')
-    if action in QUESTIONS:
-        task_id = await dialogue.answer(front, alert_id, action, message)
+    if action in QUESTIONS:  # it warns that a question waits
+        task_id = await dialogue.answer(front, await _question_behind(front, alert), action, message)
         return f"task {task_id} goes on with that answer"
     if action == "cancel":
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
@@ -118,22 +110,22 @@ async def answer(
     return str(result["done"])
 
 
-def actions(event: Event) -> list[str]:
-    """Give what can be answered."""
-    suggested = [str(item["action"]) for item in event.suggestions]
-    return suggested + [
-        action for action in ALWAYS if action not in suggested and not QUESTIONS & {*suggested}
-    ]
+async def _question_behind(front: Front, alert: Alert) -> int:
+    """Give the number of the question because of which a task is stalled."""
+    async with front.db.read() as tx:
+        asked = [
+            item.args["alertId"] for item in await open_questions(tx) if item.task_id == alert.event.task_id
+        ]
+    if not asked:
+        raise AlertNotFound(alert.event.seq, [], "what it was about has been answered")
+    return min(asked)
 
 
-def alert_view(event: Event) -> AlertView:
-    """Show an alert."""
-    return AlertView(
-        alert_id=event.seq,
-        type=event.type,
-        severity=event.severity,
-        task_id=event.task_id,
-        at=moment(event.at),
-        message=event.message,
-        actions=actions(event),
-    )
+def _check(action: str, message: str | None, snooze: int | str | None) -> None:
+    if action not in OFFERED:
+        raise InvalidInput("action", f"{action!r} is none", f"Give one of {', '.join(sorted(OFFERED))}.")
+    if message is not None and action not in QUESTIONS:
+        raise InvalidInput("message", f"{action} takes none", 'It belongs to "deny".')
+    if (snooze is not None) != (action == "snooze"):
+        problem = "it is missing" if snooze is None else f"it means nothing with {action}"
+        raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio.to_thread
 
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import State
+from claudine_mcp.front.alert_views import alert_view
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.progress_views import eta_view, needs_history
 from claudine_mcp.front.views import QuestionView, QueueView, TaskView, question_view, queue_view, view_of
+from claudine_mcp.registry.alerts import open_alerts
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after
+from claudine_mcp.registry.history import past_runs
 from claudine_mcp.registry.tasks import ahead_of, get_task, runs_of
 
 
@@ -25,7 +31,9 @@ async def task_view(front: Front, wanted: str) -> TaskView:
     unread: list[str] | None = None
     async with front.db.read() as tx:
         task = await get_task(tx, wanted)
+        alerts = [alert_view(alert.event) for alert in await open_alerts(tx, time.time(), task_id=task.id)]
         runs = await runs_of(tx, task.id)
+        past = await past_runs(tx, task) if needs_history(task) else []
         if task.state is State.QUEUED:
             queue = queue_view(task, await ahead_of(tx, task))
         else:
@@ -33,8 +41,18 @@ async def task_view(front: Front, wanted: str) -> TaskView:
             question = None if asked is None else question_view(asked, task)
         if task.session_id is not None and task.state is State.ENDED:
             unread = await _unread_messages(tx, task)
+    eta = eta_view(task, past, time.time())
     return await anyio.to_thread.run_sync(
-        lambda: view_of(task, runs, front.state_dir, queue=queue, question=question, unread_messages=unread)
+        lambda: view_of(
+            task,
+            runs,
+            front.state_dir,
+            queue=queue,
+            question=question,
+            unread_messages=unread,
+            eta=eta,
+            open_alerts=alerts,
+        )
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from claudine_mcp.core.errors import RegistryError
+from claudine_mcp.core.errors import ClaudineError, RegistryError
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
@@ -18,6 +20,9 @@ from claudine_mcp.front.tasklogs import LogLineView, begin_cursor, log_paths, ta
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.events import events_after, events_before, last_seq
 from claudine_mcp.registry.tasks import get_task, runs_of
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 OUTPUT_EVERY_S = 0.2
 """How often the sizes of two files are looked at: output rings no bell."""
@@ -203,6 +208,23 @@ async def watch_events(front: Front, tell: Callable[[Sequence[Event]], Awaitable
             cursor = page.cursor
             if not page.more:
                 await listener.wait(LOOK_EVERY_S)
+
+
+async def keep_looking(
+    look: Callable[[Front], Awaitable[T]], front: Front, tell: Callable[[T], None]
+) -> None:
+    """Give what `look` finds to `tell`, now and after everything that happens. Does not return."""
+    said = ""
+    with listen(front.db.bell) as listener:
+        while True:
+            try:
+                tell(await look(front))
+                said = ""
+            except (ClaudineError, OSError) as error:
+                if str(error) != said:
+                    log.warning("the registry cannot be read: %s", error)
+                said = str(error)
+            await listener.wait(LOOK_EVERY_S)
 
 
 def _is_still(path: Path, opened: os.stat_result) -> bool:

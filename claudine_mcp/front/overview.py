@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +13,9 @@ from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.metrics import machine
 from claudine_mcp.front.supervision import ensure_supervisor
-from claudine_mcp.front.system_views import Concurrency, Machine, Overview, QueuedTask, SupervisorView
+from claudine_mcp.front.system_views import Concurrency, Overview, QueuedTask, SupervisorView
 from claudine_mcp.front.views import first_questions, queue_view, row_of
 from claudine_mcp.host.lease import is_held
 from claudine_mcp.host.processes import is_alive
@@ -57,7 +56,7 @@ async def overview(front: Front) -> Overview:
             soft=settings.limits.soft_max_concurrent,
             hard=settings.limits.hard_max_concurrent,
         ),
-        machine=await anyio.to_thread.run_sync(machine, front.state_dir),
+        machine=await machine(front, [f"{task.id}.{task.run}" for task in active]),
         state_dir=str(front.state_dir),
     )
 
@@ -111,18 +110,3 @@ def _beat_age_s(state_dir: Path) -> float | None:
         return round(max(0.0, time.time() - (state_dir / "beat").stat().st_mtime), 1)
     except OSError:
         return None
-
-
-def machine(state_dir: Path) -> Machine:
-    """Measure the machine now."""
-    import psutil  # noqa: PLC0415 - start-up time
-
-    memory = psutil.virtual_memory()
-    return Machine(
-        memory_available_bytes=memory.available,
-        memory_total_bytes=memory.total,
-        swap_free_bytes=psutil.swap_memory().free,
-        load1=round(os.getloadavg()[0], 2),
-        cpus=os.cpu_count() or 1,
-        disk_free_bytes=shutil.disk_usage(state_dir).free,
-    )

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.core.models import Task
 from claudine_mcp.front.clients import concerns
-from claudine_mcp.front.front import LOOK_EVERY_S, Front
+from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import QuestionView, question_view
-from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.commands import open_questions, question_of
 from claudine_mcp.registry.questions import end_of
 from claudine_mcp.registry.tasks import get_task
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +39,6 @@ async def questions_for(front: Front, task_ids: Sequence[str] = ()) -> list[Ques
             task = await get_task(tx, asked.task_id)
             found.append(Question(task, question_view(asked, task)))
     return [question for question in found if concerns(front, question.task.submitter)]
-
-
-async def watch_questions(front: Front, tell: Callable[[Sequence[Question]], None]) -> None:
-    """Tell which questions wait for this client's user, now and after everything that happens. Does not return."""
-    said = ""
-    with listen(front.db.bell) as listener:
-        while True:
-            try:
-                tell(await questions_for(front))
-            except (ClaudineError, OSError) as error:
-                if str(error) != said:
-                    log.warning("questions cannot be read: %s", error)
-                said = str(error)
-            await listener.wait(LOOK_EVERY_S)
 
 
 async def decided(front: Front, alert_id: int) -> tuple[str, str] | None:

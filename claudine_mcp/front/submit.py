@@ -146,7 +146,7 @@ def new_task(
         kind=kind,
         name=checked_name(request.name) if request.name is not None else short(text) or str(kind),
         cwd=cwd,
-        spec={**spec, "umask": current_umask()},
+        spec={**spec, **project_settings(project), "umask": current_umask()},
         priority=checked_priority(priority),
         state=State.QUEUED,
         created_at=now,
@@ -227,6 +227,16 @@ def task_environment(env: Mapping[str, str], more: Mapping[str, str] | None) -> 
             raise InvalidInput("env", f"{name} is set by claudine-mcp itself", "Choose another name.")
     kept = {name: value for name, value in env.items() if name not in SESSION_VARIABLES}
     return {**kept, **(more or {})}
+
+
+def project_settings(project: ProjectDefaults) -> JSON:
+    """Give what a project's file says of the watch over its tasks, as it belongs into a spec: by dotted key."""
+    own = {
+        "monitoring.stallThreshold": project.stall_threshold,
+        "limits.maxMemoryPerTask": project.max_memory_per_task,
+    }
+    settings = {key: value for key, value in own.items() if value is not None}
+    return {"settings": settings} if settings else {}
 
 
 def checked_timeout(

@@ -34,15 +34,67 @@ class Concurrency(View):
     hard: int
 
 
+class MetricView(View):
+    """One measure over a window of time."""
+
+    current: float | int | None = Field(default=None, description="of the newest sample")
+    min: float | int
+    mean: float | int
+    max: float | int
+    p95: float | int = Field(description="what it did not exceed for 95 % of the time, in means of 10 s")
+    growth_per_minute: float | int | None = None
+    sparkline: str = Field(description="from min to max; a gap where nothing was measured")
+    series: list[float | int | None] | None = Field(default=None, description="means, one for each of `at`")
+
+
+class PressureView(View):
+    """Per cent of the last 10 s in which some (full: all) waited for it."""
+
+    cpu: float
+    memory: float
+    memory_full: float
+    io: float
+    io_full: float
+
+
+class OtherClaudeView(View):
+    """Claude Code on this machine that no task of ours has started; it is never touched."""
+
+    processes: int
+    rss_bytes: int
+    orphans: int = Field(description="of these, without terminal and parent")
+
+
+class MachineHistory(View):
+    """The last minutes, as the supervisor has sampled them."""
+
+    window_seconds: float
+    newest_sample_age_seconds: float
+    memory_available_bytes: MetricView | None = None
+    load: MetricView | None = None
+    memory_pressure: MetricView | None = None
+
+
 class Machine(View):
-    """The machine, and the disk of the state directory."""
+    """The machine, or the container that we live in, and the disk of the state directory."""
 
     memory_available_bytes: int
     memory_total_bytes: int
+    limited_by: str | None = Field(
+        default=None, description="the cgroup whose limit these are; absent: the machine"
+    )
+    tasks_memory_bytes: int | None = Field(
+        default=None, description="what active tasks use of it, as far as they were sampled"
+    )
     swap_free_bytes: int
+    swap_total_bytes: int
     load1: float = Field(description="processes that run or want to, mean of a minute")
-    cpus: int
+    cpus: float = Field(description="that we may use, fractions of a quota included")
     disk_free_bytes: int
+    disk_total_bytes: int
+    pressure: PressureView | None = Field(default=None, description="absent: the kernel does not tell")
+    other_claude: OtherClaudeView
+    history: MachineHistory | None = None
 
 
 class Overview(View):
@@ -64,6 +116,30 @@ class Setting(View):
     key: str
     value: str | int | float | bool | None = Field(default=None, description="absent: not set")
     origin: str
+
+
+class MetricsView(View):
+    """What a run has used over a window of time."""
+
+    task_id: str
+    run: int | None = Field(default=None, description="which run; absent: it has not started yet")
+    newest_sample_age_seconds: float | None = Field(
+        default=None, description="samples become visible about every 10 s while the task runs"
+    )
+    processes: int | None = Field(default=None, description="in its tree, in the newest sample")
+    threads: int | None = None
+    stopped: int | None = Field(default=None, description="of the processes, by a signal")
+    begin: str | None = Field(default=None, description="of the window")
+    end: str | None = None
+    at: list[str] | None = Field(default=None, description="where each value of a series begins")
+    rss_bytes: MetricView | None = Field(default=None, description="shared pages count more than once")
+    pss_bytes: MetricView | None = Field(default=None, description="its fair share; read every 30 s")
+    vsz_bytes: MetricView | None = None
+    cpu_percent: MetricView | None = Field(default=None, description="of one processor")
+    fds: MetricView | None = Field(default=None, description="open descriptors")
+    read_bytes: MetricView | None = Field(default=None, description="from disk, since its start")
+    written_bytes: MetricView | None = Field(default=None, description="to disk, since its start")
+    notes: list[str] | None = None
 
 
 class LogLineView(View):

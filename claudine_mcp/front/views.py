@@ -10,25 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from claudine_mcp.core.admission import describe_hold
 from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.payload import event_payload
-from claudine_mcp.core.states import State
+from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.core.units import format_time
-
-
-class View(BaseModel):
-    """What all views share: camelCase, and nothing where there is nothing to say."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.progress_views import EtaView, ProgressView, progress_view
+from claudine_mcp.front.view import View
 
 
 class QueueView(View):
@@ -83,6 +75,7 @@ class TaskRow(View):
     supervised: bool | None = Field(
         default=None, description="false: its keeper is gone; it is watched from outside"
     )
+    progress: ProgressView | None = None
     question: QuestionView | None = Field(default=None, description="it waits for a person to answer this")
 
 
@@ -111,6 +104,10 @@ class TaskView(TaskRow):
     on_timeout: str | None = None
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    eta: EtaView | None = Field(default=None, description="while it runs")
+    open_alerts: list[AlertView] | None = Field(
+        default=None, description="what is wrong with it; AnswerAlert answers"
+    )
     silent_for_seconds: float | None = Field(
         default=None, description="since its last output, while it is active"
     )
@@ -178,7 +175,8 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
 def row_of(task: Task, asked: Command | None = None) -> TaskRow:
     """Show a task in a list, with the question that it asks, if it asks one."""
     question = None if asked is None else question_view(asked, task).model_copy(update={"input": {}})
-    return TaskRow(**_row_fields(task, time.time()), question=question)
+    progress = progress_view(task, is_brief=True) if task.state in ACTIVE else None
+    return TaskRow(**_row_fields(task, time.time()), question=question, progress=progress)
 
 
 def view_of(
@@ -189,6 +187,8 @@ def view_of(
     queue: QueueView | None = None,
     question: QuestionView | None = None,
     unread_messages: list[str] | None = None,
+    eta: EtaView | None = None,
+    open_alerts: list[AlertView] | None = None,
 ) -> TaskView:
     """Show a task whole. Looks at the sizes of its output files."""
     now = time.time()
@@ -205,7 +205,7 @@ def view_of(
             last_output.append(found.st_mtime)
     active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
     timeout: int | None = task.spec.get("timeout")
-    seen: dict[str, Any] = dict(task.seen or {})
+    seen: dict[str, Any] = {key: value for key, value in (task.seen or {}).items() if key != "progress"}
     if not active:
         seen.pop("phase", None)
     return TaskView(
@@ -215,6 +215,9 @@ def view_of(
         session_id=task.session_id,
         question=question,
         unread_messages=unread_messages,
+        progress=progress_view(task),
+        eta=eta,
+        open_alerts=open_alerts or None,
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,

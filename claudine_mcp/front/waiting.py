@@ -17,6 +17,8 @@ from claudine_mcp.registry.tasks import get_task, outcomes_of
 
 UNTIL = ("event", "ended", "allEnded")
 PAGE = 200
+CHATTER = ("task:progress",)
+"""Types that nobody waits for who does not name them, or want all with `debug`: they would end each wait in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Wanted:
     Attributes:
         after: the cursor; None: what happens from now on.
         task_ids: only of these tasks, by whole id; empty: of all.
-        types: only of these types; empty: of all.
+        types: only of these types; empty: of all but `CHATTER`, which is wanted by those only who want `debug`.
         min_severity: nothing less severe.
         until: `event`: the first that fits; `ended`: one of the tasks has ended; `allEnded`: all have.
     """
@@ -66,6 +68,8 @@ class Gathering:
             raise InvalidInput("until", f'"{wanted.until}" speaks of tasks', "Give taskIds, too.")
         self._front = front
         self._wanted = wanted
+        wants_all = bool(wanted.types) or wanted.min_severity is Severity.DEBUG
+        self._without = () if wants_all else CHATTER
         self._cursor = wanted.after
         self._collected: list[Event] = []
         self._ended = 0
@@ -87,6 +91,7 @@ class Gathering:
                 limit=room,
                 task_ids=wanted.task_ids,
                 types=wanted.types,
+                without=self._without,
                 min_severity=wanted.min_severity,
             )
             outcomes = await _outcomes(tx, wanted.task_ids)

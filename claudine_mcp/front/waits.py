@@ -25,10 +25,11 @@ ID = re.compile(r"[0-9a-z]{1,32}-wait-[0-9a-f]{16}")
 
 
 class Form(BaseModel):
-    """A question that was shown to a client's user.
+    """What was shown to a client's user.
 
     Attributes:
-        alert_id: of the question of a delegated run.
+        alert_id: of the alert that it is about.
+        kind: a delegated run's question for a permission, or a warning with a choice of what to do.
         notice: what the user is told instead of being asked.
         closed: what came back: an answer, nothing (it was put aside), or something that is no answer.
     """
@@ -36,6 +37,7 @@ class Form(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     alert_id: int
+    kind: Literal["permission", "choice"] = "permission"
     notice: str | None = None
     closed: Literal["answered", "put_aside", "invalid"] | None = None
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from claudine_mcp.core.identity import Identity
+
+if TYPE_CHECKING:
+    import psutil
 
 MARKER = "CLAUDINE_RUN"
 """Environment variable of every process of a run; by it a tree is found whose keeper has died."""
@@ -51,6 +54,10 @@ class ProcessReader(Protocol):
         """Give the value of `CLAUDINE_RUN` in its environment, None if absent or unreadable."""
         ...
 
+    def has_terminal(self, pid: int) -> bool:
+        """Whether a process is there and has a controlling terminal."""
+        ...
+
 
 class LinuxReader:
     """Reads `/proc/PID/stat`: about 16 µs a process."""
@@ -62,23 +69,34 @@ class LinuxReader:
 
     def process(self, pid: int) -> Process | None:
         """See `ProcessReader`."""
+        name, fields = self._stat(pid)
+        if not fields:
+            return None
+        # A main thread that has left before its siblings is shown as a zombie, too.
+        zombie = fields[0] in b"ZX" and int(fields[17]) <= 1
+        return Process(pid, int(fields[1]), int(fields[19]), zombie, name, int(fields[3]))
+
+    def has_terminal(self, pid: int) -> bool:
+        """See `ProcessReader`."""
+        _, fields = self._stat(pid)
+        return bool(fields) and int(fields[4]) != 0
+
+    @staticmethod
+    def _stat(pid: int) -> tuple[str, list[bytes]]:
+        """Give a process's name and what comes after it; nothing if it has gone."""
         try:
             fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return None
+            return "", []
         try:
             text = os.read(fd, 1024)
         except OSError:  # ESRCH: it left between open and read
-            return None
+            return "", []
         finally:
             os.close(fd)
         # The name stands in brackets and may itself hold brackets and spaces (proc(5)).
         head, _, tail = text.rpartition(b")")
-        fields = tail.split()
-        name = head.partition(b"(")[2].decode("utf-8", "replace")
-        # A main thread that has left before its siblings is shown as a zombie, too.
-        zombie = fields[0] in b"ZX" and int(fields[17]) <= 1
-        return Process(pid, int(fields[1]), int(fields[19]), zombie, name, int(fields[3]))
+        return head.partition(b"(")[2].decode("utf-8", "replace"), tail.split()
 
     def marker(self, pid: int) -> str | None:
         """See `ProcessReader`."""
@@ -115,7 +133,7 @@ class PsutilReader:
                 return Process(
                     pid,
                     process.ppid(),
-                    self._start(process.create_time()),
+                    self.start_of(process),
                     process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
                     and process.num_threads() <= 1,
                     process.name(),
@@ -131,8 +149,17 @@ class PsutilReader:
         except (self._psutil.Error, OSError):
             return None
 
+    def has_terminal(self, pid: int) -> bool:
+        """See `ProcessReader`."""
+        try:
+            return bool(self._psutil.Process(pid).terminal())
+        except (self._psutil.Error, OSError):
+            return False
+
     @staticmethod
-    def _start(created_s: float) -> int:
+    def start_of(process: psutil.Process) -> int:
+        """Give when a process was started, as in `Identity`."""
+        created_s = process.create_time()
         # Linux: ticks since boot, so that identities of both readers are equal.
         if sys.platform == "linux":
             ticks = os.sysconf("SC_CLK_TCK")
@@ -199,47 +226,3 @@ def descendants(snapshot: Snapshot, roots: Iterable[int]) -> list[int]:
         seen.update(level)
         found.extend(level)
     return found
-
-
-def marked(snapshot: Snapshot, run_id: str, *, skip: Iterable[int] = ()) -> list[int]:
-    """Give the pids whose environment says that they belong to a run. Costs about 25 µs a process."""
-    skipped = set(skip)
-    read = reader().marker
-    return [pid for pid in snapshot if pid not in skipped and read(pid) == run_id]
-
-
-def tree(
-    run_id: str,
-    keeper: Identity | None,
-    main: Identity | None,
-    *,
-    apart: Iterable[Identity] = (),
-    others: Container[str] = (),
-) -> list[Process]:
-    """Give the living processes of a run, parents first: never the keeper, never a zombie.
-
-    Found in two ways: below the keeper or the main process while these live, and by the marker in the environment.
-
-    Args:
-        run_id: the marker.
-        keeper: of the run, None if unknown.
-        main: of the run, None if unknown.
-        apart: processes that belong to other runs, though they may stand below this one's, as everything does
-            that a supervisor starts which was itself started from inside the task. What they started is left out, too.
-        others: ids of other runs; what carries their marker is left out.
-    """
-    snapshot = reader().snapshot()
-    snapshot.pop(os.getpid(), None)
-    for identity in apart:
-        if identity.pid in snapshot and snapshot[identity.pid].start == identity.start:
-            del snapshot[identity.pid]
-    roots = [item.pid for item in (keeper, main) if item is not None and is_alive(item)]
-    pids = [item.pid for item in (main,) if item is not None and item.pid in roots]
-    pids += descendants(snapshot, roots)
-    pids += marked(snapshot, run_id, skip=pids)
-    known = set(pids)
-    pids += [pid for pid in descendants(snapshot, known) if pid not in known]
-    keeper_pid = keeper.pid if keeper is not None else -1
-    unique = dict.fromkeys(pid for pid in pids if pid != keeper_pid)
-    found = [snapshot[pid] for pid in unique if pid in snapshot and not snapshot[pid].zombie]
-    return [process for process in found if not others or (reader().marker(process.pid) or "") not in others]

@@ -11,7 +11,7 @@ from typing import Any
 from claudine_mcp.core.alerts import HANDED_AT_MOST, Passed
 from claudine_mcp.core.models import JSON, Event
 from claudine_mcp.registry.database import Transaction
-from claudine_mcp.registry.rows import EVENT_COLUMNS, event_of
+from claudine_mcp.registry.rows import EVENT_COLUMNS, LAST_SEQ, event_of
 
 EVENT_FIELDS = ", ".join(f"events.{name}" for name in EVENT_COLUMNS.split(", "))
 SILENT = "answered_at IS NOT NULL OR coalesce(snoozed_until, 0) > ?"
@@ -63,7 +63,7 @@ async def answer_alert(
 
 async def get_alert(tx: Transaction, seq: int) -> Alert | None:
     """Give an alert, also one that has passed; None if no event with this number is one."""
-    row = await tx.one(_select("alerts.seq = ?"), (seq,))
+    row = await tx.one(_select("alerts.seq = ?"), (seq,)) if 0 < seq <= LAST_SEQ else None
     return None if row is None else _alert_of(row)
 
 

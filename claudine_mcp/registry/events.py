@@ -42,15 +42,19 @@ async def events_after(
     limit: int = 500,
     task_ids: Sequence[str] = (),
     types: Sequence[str] = (),
+    without: Sequence[str] = (),
     min_severity: Severity = Severity.DEBUG,
 ) -> list[Event]:
-    """Give events that came after the cursor, oldest first."""
+    """Give events that came after the cursor, oldest first; none of the types in `without`."""
     where = ["seq > ?", "severity >= ?"]
     values: list[Any] = [after, min_severity.rank]
     for column, wanted in (("task_id", task_ids), ("type", types)):
         if wanted:
             where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
             values += wanted
+    if without:
+        where.append(f"type NOT IN ({', '.join('?' * len(without))})")
+        values += without
     rows = await tx.all(
         f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?",
         (*values, limit),

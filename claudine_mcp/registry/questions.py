@@ -8,9 +8,9 @@ from claudine_mcp.core.units import format_time
 from claudine_mcp.registry.commands import open_questions, question_of
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after, get_event
+from claudine_mcp.registry.rows import LAST_SEQ
 
 QUESTION = "task:needs-permission"
-LAST_SEQ = 2**63 - 1
 PAGE = 10_000
 """How many events of its task are looked through for a question's end."""
 

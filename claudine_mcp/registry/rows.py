@@ -30,6 +30,8 @@ RUN_COLUMNS = (
     "exit_code, signal, outcome, reason"
 )
 """Without `seen`, which can be large and is for the run's own watcher."""
+LAST_SEQ = 2**63 - 1
+"""SQLite numbers no row higher."""
 EVENT_COLUMNS = "seq, at, type, severity, task_id, run_id, message, data, suggestions"
 COMMAND_COLUMNS = "seq, id, kind, task_id, args, origin, created_at, taken_at, done_at, result"
 

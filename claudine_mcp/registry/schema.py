@@ -132,6 +132,16 @@ CREATE TABLE handed (
     PRIMARY KEY (seq, session)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE judgements (
+    subject TEXT PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER tasks_removed AFTER DELETE ON tasks BEGIN
+    DELETE FROM overrides WHERE scope = old.id;
+END;
+
 UPDATE meta SET value = '2' WHERE key = 'min_writer_version';
 """
 

@@ -1,4 +1,4 @@
-"""Questions of delegated runs, put to the user while nothing is being called: the handshake era's way."""
+"""Forms that the user is shown while nothing is being called: the handshake era's way."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from mcp.server.connection import Connection
 from mcp.shared.exceptions import MCPError
 
 from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.front.following import keep_looking
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.questions import Question, watch_questions
-from claudine_mcp.server.forms import Filled, filled, form, notice, submit
+from claudine_mcp.server.asked import Askable, Decision, alert_of, askable, form_of, kind_of, read, submit
+from claudine_mcp.server.forms import notice
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,9 @@ TRIES = 3
 
 
 async def ask_for_ever(front: Front, client: Connection) -> None:
-    """Show each question once, and withdraw it when somebody else has answered. Does not return."""
+    """Show each question and warning once, and withdraw it when it has passed. Does not return."""
     async with anyio.create_task_group() as group:
-        await watch_questions(front, Asking(front, client, group).show)
+        await keep_looking(askable, front, Asking(front, client, group).show)
 
 
 class Asking:
@@ -42,36 +43,36 @@ class Asking:
         self._group = group
         self._shown: dict[int, anyio.CancelScope] = {}
 
-    def show(self, questions: Sequence[Question]) -> None:
+    def show(self, items: Sequence[Askable]) -> None:
         """Show those that are new, and withdraw what waits no more."""
-        waiting = {question.asked.alert_id for question in questions}
+        waiting = {alert_of(item) for item in items}
         for alert_id in self._shown.keys() - waiting:
             self._shown.pop(alert_id).cancel()
-        for question in questions:
-            if question.asked.alert_id not in self._shown:
-                self._shown[question.asked.alert_id] = withdrawn = anyio.CancelScope()
-                self._group.start_soon(self._ask, question, withdrawn)
+        for item in items:
+            if alert_of(item) not in self._shown:
+                self._shown[alert_of(item)] = withdrawn = anyio.CancelScope()
+                self._group.start_soon(self._ask, item, withdrawn)
 
-    async def _ask(self, question: Question, withdrawn: anyio.CancelScope) -> None:
-        chosen: Filled | None = None
+    async def _ask(self, item: Askable, withdrawn: anyio.CancelScope) -> None:
+        decision: Decision | None = None
         try:
             with withdrawn:
-                chosen = await self._answer(question)
-            if chosen is not None:
-                too_late = await submit(self._front, question.asked.alert_id, chosen)
+                decision = await self._answer(item)
+            if decision is not None:
+                too_late = await submit(self._front, alert_of(item), decision)
                 if too_late is not None:
                     await self._client.send_raw_request("elicitation/create", notice(too_late))
         except (MCPError, ClaudineError) as error:
-            log.warning("question %d was not answered by this client: %s", question.asked.alert_id, error)
+            log.warning("alert %d was not answered by this client: %s", alert_of(item), error)
         except Exception:  # one form must not take the server along
-            log.exception("question %d", question.asked.alert_id)
+            log.exception("alert %d", alert_of(item))
 
-    async def _answer(self, question: Question) -> Filled | None:
+    async def _answer(self, item: Askable) -> Decision | None:
         for attempt in range(TRIES):
-            params = form(question, again=attempt > 0)
+            params = form_of(item, again=attempt > 0)
             reply = await self._client.send_raw_request("elicitation/create", params)
             try:
-                return filled(reply)
+                return read(kind_of(item), reply)
             except ValueError:
                 continue
         return None

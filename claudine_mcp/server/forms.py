@@ -62,13 +62,22 @@ class Reply(BaseModel):
     content: JSON | None = None
 
 
+def reply_of(reply: object) -> Reply:
+    """Read what a client answers.
+
+    Raises:
+        ValueError: it is nothing that a client may answer.
+    """
+    return Reply.model_validate(reply)
+
+
 def filled(reply: object) -> Filled | None:
     """Read what came back; None: nobody has decided anything.
 
     Raises:
         ValueError: it is no answer to this form.
     """
-    read = Reply.model_validate(reply)
+    read = reply_of(reply)
     if read.action == "cancel":  # also what a program answers that has nobody to ask
         return None
     if read.action == "decline":
@@ -80,21 +89,22 @@ def form(question: Question, *, again: bool = False) -> JSON:
     """Give the parameters of an elicitation for a question; `again`, if what came back before was no answer."""
     asked = question.asked
     lines = [
-        f"{_clean(question.task.name)} (task {question.task.id}) asks to use {_clean(asked.tool)}:",
+        f"{clean(question.task.name)} (task {question.task.id}) asks to use {clean(asked.tool)}:",
         *_shown(asked.input),
         f"Unanswered until {asked.until}, it is denied.",
     ]
     if again:
         lines.insert(0, "That was no answer: choose allow or deny. A message goes with deny only.")
-    return _elicitation("\n".join(lines), SCHEMA)
+    return elicitation("\n".join(lines), SCHEMA)
 
 
 def notice(text: str) -> JSON:
     """Give the parameters of an elicitation that asks nothing."""
-    return _elicitation(text, NOTHING_TO_FILL_IN)
+    return elicitation(text, NOTHING_TO_FILL_IN)
 
 
-def _elicitation(message: str, schema: JSON) -> JSON:
+def elicitation(message: str, schema: JSON) -> JSON:
+    """Give the parameters with which a client is asked to show a form."""
     return {"mode": "form", "message": message, "requestedSchema": schema}
 
 
@@ -128,10 +138,11 @@ def _field(key: str, lines: Sequence[str], most: int) -> list[str]:
         missing = f"… {len(lines) - most} more lines; TaskStatus shows all of it"
         lines = [*lines[:head], missing, *lines[len(lines) - tail :]]
     first, *rest = lines
-    return [f"  {_clean(key)}: {_clean(first)}", *(f"    {_clean(line)}" for line in rest)]
+    return [f"  {clean(key)}: {clean(first)}", *(f"    {clean(line)}" for line in rest)]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Spell out control characters."""
     # Nothing is obeyed: a command that rewrites its own line must not look like another one.
     return show(text.encode("utf-8", "surrogatepass"), as_is=True, max_chars=MAX_LINE_CHARS).text
 

@@ -40,7 +40,12 @@ async def WaitForEvents(  # noqa: N802
     ctx: Ctx,
     after: Annotated[int | None, Field(description="cursor; default: what happens from now on")] = None,
     taskIds: Annotated[list[str] | None, Field(description="only of these tasks")] = None,
-    types: Annotated[list[str] | None, Field(description='only of these types, like "task:ended"')] = None,
+    types: Annotated[
+        list[str] | None,
+        Field(
+            description='only of these types, like "task:ended"; "task:progress" comes only if it is named'
+        ),
+    ] = None,
     minSeverity: Literal["debug", "info", "notice", "warning", "error", "critical"] = "info",
     until: Annotated[
         Literal["event", "ended", "allEnded"],
@@ -95,16 +100,38 @@ async def SystemStatus(ctx: Ctx) -> Overview:  # noqa: N802
 async def ConfigureMonitoring(  # noqa: N802
     ctx: Ctx,
     level: Annotated[
-        Literal["passive", "active", "protective"] | None, Field(description="for all tasks")
+        Literal["passive", "active", "protective"] | None,
+        Field(description="passive: note only; active: warn; protective: also protect the machine"),
     ] = None,
+    stallThreshold: Annotated[
+        int | str | None, Field(description='silence after which a task is stalled; milliseconds, or "10m"')
+    ] = None,
+    maxMemoryPerTask: Annotated[
+        int | str | None, Field(description='of a task, above which is warned; bytes, or "2GB"')
+    ] = None,
+    criticalMemory: Annotated[
+        int | str | None, Field(description='of a task, above which it is critical; bytes, or "4GB"')
+    ] = None,
+    taskId: Annotated[str | None, Field(description="for this task alone; default: for all")] = None,
     reset: Annotated[bool, Field(description="take back what was changed here before")] = False,
 ) -> SettingsInForce:
-    """The settings in force and where each comes from; with `level`: change it, until it is reset."""
+    """The settings in force and where each comes from; with others: change them, until they are reset.
+
+    For a task of your own set anything; for all tasks you may only be stricter than the user's file.
+    """
     from claudine_mcp.front.monitoring import configure, settings_in_force  # noqa: PLC0415 - start-up time
 
     front = await front_of(ctx)
-    await configure(front, level, reset=reset, by_agent=True)
-    return SettingsInForce(settings=await settings_in_force(front))
+    task = None if taskId is None else await front.task(taskId)
+    given = {
+        "level": level,
+        "stallThreshold": stallThreshold,
+        "maxMemoryPerTask": maxMemoryPerTask,
+        "criticalMemory": criticalMemory,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    await configure(front, changes, task=task, reset=reset, by_agent=True)
+    return SettingsInForce(settings=await settings_in_force(front, task))
 
 
 def register(server: MCPServer[Session]) -> None:

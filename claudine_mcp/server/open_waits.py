@@ -18,13 +18,14 @@ from claudine_mcp.core.errors import NotFound
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import format_time
 from claudine_mcp.front.front import Front
-from claudine_mcp.front.questions import Question, questions_for
+from claudine_mcp.front.questions import Question
 from claudine_mcp.front.views import View
 from claudine_mcp.front.waiting import Gathering, Waited, Wanted, timed_out
 from claudine_mcp.front.waits import KEPT_S, End, Form, Wait, Waits
 from claudine_mcp.server.alerts import with_alerts
+from claudine_mcp.server.asked import Askable, alert_of, askable, form_of, kind_of, read, submit
 from claudine_mcp.server.calls import Calls
-from claudine_mcp.server.forms import filled, form, notice, submit
+from claudine_mcp.server.forms import notice
 from claudine_mcp.server.monitoring import events_answer
 from claudine_mcp.server.submitted import task_answer
 
@@ -53,7 +54,7 @@ class OpenWaits:
         self._calls = calls
         self._waits = Waits(front.state_dir)
         self._shown_by: dict[int, str] = {}
-        """By alert, the wait that shows the question: two waits of one client must not both show it."""
+        """By alert, the wait that shows its form: two waits of one client must not both show it."""
 
     async def begin(
         self, answers: Literal["task", "events"], wanted: Wanted, timeout_s: float | None
@@ -82,17 +83,15 @@ class OpenWaits:
         result = await self._result(wait, gathering)
         if result is not None:
             return await self._end(wait, result)
-        questions = await questions_for(self._front, wait.wanted.task_ids)
+        items = await askable(self._front, wait.wanted.task_ids)
         if shows_forms:
-            requests = await self._requests(wait, questions)
+            requests = await self._requests(wait, items)
             if requests is None:
                 return await self._end(wait, await self._answer(wait, gathering.answer(TOO_MANY), TOO_MANY))
             if requests:
                 what = f"{len(requests)} to be answered"
                 return _described(wait, "input_required", what) | {"inputRequests": requests}
-        waiting = [
-            f"task {item.task.id} waits for a person (alert {item.asked.alert_id})" for item in questions
-        ]
+        waiting = [_told(item) for item in items]
         return _described(wait, "working", "; ".join([gathering.so_far, *waiting]))
 
     async def update(self, wait_id: str, responses: Mapping[str, Any]) -> None:
@@ -110,12 +109,12 @@ class OpenWaits:
             changed: dict[str, Form] = {}
             if shown.notice is None:
                 try:
-                    chosen = filled(response)
+                    chosen = read(shown.kind, response)
+                    too_late = None if chosen is None else await submit(self._front, shown.alert_id, chosen)
                 except ValueError:
                     closed = "invalid"
                 else:
                     closed = "put_aside" if chosen is None else "answered"
-                    too_late = None if chosen is None else await submit(self._front, shown.alert_id, chosen)
                     if too_late is not None:
                         changed[f"told-{shown.alert_id}"] = Form(alert_id=shown.alert_id, notice=too_late)
             else:
@@ -174,7 +173,7 @@ class OpenWaits:
             alert: shown_by for alert, shown_by in self._shown_by.items() if shown_by != wait_id
         }
 
-    async def _requests(self, wait: Wait, questions: Sequence[Question]) -> JSON | None:
+    async def _requests(self, wait: Wait, items: Sequence[Askable]) -> JSON | None:
         """Give what the user is to be asked by this wait, by key; None: there is more than a client shows."""
         requests = {
             key: _request(notice(shown.notice))
@@ -182,13 +181,14 @@ class OpenWaits:
             if shown.notice is not None and shown.closed is None
         }
         new: dict[str, Form] = {}
-        for question in questions:
-            if self._shown_by.get(question.asked.alert_id, wait.id) != wait.id:
+        for item in items:
+            alert_id = alert_of(item)
+            if self._shown_by.get(alert_id, wait.id) != wait.id:
                 continue
             before = [
                 key
                 for key, shown in wait.forms.items()
-                if shown.alert_id == question.asked.alert_id and shown.notice is None
+                if shown.alert_id == alert_id and shown.notice is None
             ]
             closed = wait.forms[before[-1]].closed if before else "invalid"
             if closed in {"answered", "put_aside"}:
@@ -196,13 +196,19 @@ class OpenWaits:
             if closed == "invalid":
                 if len(wait.forms) + len(new) >= MAX_FORMS:
                     return None
-                before.append(f"permission-{question.asked.alert_id}-{len(before) + 1}")
-                new[before[-1]] = Form(alert_id=question.asked.alert_id)
-            self._shown_by[question.asked.alert_id] = wait.id
-            requests[before[-1]] = _request(form(question, again=len(before) > 1))
+                before.append(f"{kind_of(item)}-{alert_id}-{len(before) + 1}")
+                new[before[-1]] = Form(alert_id=alert_id, kind=kind_of(item))
+            self._shown_by[alert_id] = wait.id
+            requests[before[-1]] = _request(form_of(item, again=len(before) > 1))
         if new:
             await self._waits.show(wait.id, new)
         return requests
+
+
+def _told(item: Askable) -> str:
+    if isinstance(item, Question):
+        return f"task {item.task.id} waits for a person (alert {item.asked.alert_id})"
+    return f"{item.message} (alert {item.alert_id})"
 
 
 def _request(elicitation: JSON) -> JSON:

@@ -9,7 +9,7 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from claudine_mcp.front.filters import PAGE, TaskFilter
-from claudine_mcp.front.system_views import LogsView, Overview
+from claudine_mcp.front.system_views import LogsView, MetricsView, Overview
 from claudine_mcp.front.views import TaskRow, TaskView, View
 from claudine_mcp.server.parameters import TaskId
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
@@ -90,7 +90,26 @@ async def TaskLogs(  # noqa: N802
     )
 
 
+async def TaskMetrics(  # noqa: N802
+    ctx: Ctx,
+    taskId: TaskId,
+    window: Annotated[
+        int | str | None,
+        Field(
+            description='how much time, up to now or to its end: milliseconds, or "2h"; default 10 minutes'
+        ),
+    ] = None,
+    points: Annotated[
+        int | None, Field(description="values of each series at most, 1 to 1000; default 60")
+    ] = None,
+) -> MetricsView:
+    """What a task's whole process tree has used: memory, processor, descriptors, disk; as numbers and drawn."""
+    from claudine_mcp.front.metrics import task_metrics  # noqa: PLC0415 - start-up time
+
+    return await task_metrics(await front_of(ctx), taskId, window=window, points=points)
+
+
 def register(server: MCPServer[Session]) -> None:
     """Add these tools."""
-    for tool in (TaskStatus, ListTasks, TaskLogs):
+    for tool in (TaskStatus, ListTasks, TaskLogs, TaskMetrics):
         server.add_tool(told_to_the_model(tool), annotations=ToolAnnotations(read_only_hint=True))

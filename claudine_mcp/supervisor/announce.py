@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from claudine_mcp.core.config import Level
+from collections.abc import Mapping
+from typing import Any
+
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.core.units import human_duration
+from claudine_mcp.core.units import human_duration, human_size
 
 SEVERITY_OF = {
     Outcome.SUCCEEDED: Severity.INFO,
@@ -79,6 +82,20 @@ def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
     )
 
 
+def progress(task: Task, run: Run, told: Progress, at: float) -> Event:
+    """A run has come further, or to another phase."""
+    percent = None if told.percent is None else f"{told.percent:g} %{' of' if told.is_of_phase else ''}"
+    return Event(
+        "task:progress",
+        Severity.INFO,
+        f"{task.name} ({task.id}): " + " ".join(part for part in (percent, told.phase) if part),
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "percent": told.percent, "phase": told.phase},
+    )
+
+
 def leftovers_gone(task: Task, run: Run, at: float) -> Event:
     """What a task had left running is gone, too."""
     return Event(
@@ -106,20 +123,36 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
     )
 
 
-def overdue(task: Task, run: Run, at: float, *, level: Level) -> Event:
-    """A run takes longer than its timeout."""
+def timed_out(task: Task, run: Run, at: float) -> Event:
+    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
     limit = human_duration(task.spec["timeout"] / 1000)
-    cancels = task.spec.get("onTimeout") == "cancel"
     return Event(
         "task:overdue",
-        Severity.INFO if level is Level.PASSIVE else Severity.WARNING,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}"
-        + ("; it is cancelled" if cancels else ""),
+        Severity.NOTICE,
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
         at,
         task_id=task.id,
         run_id=run.id,
         data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
-        suggestions=() if cancels else ({"action": "cancel", "label": "end it (CancelTask)"},),
+    )
+
+
+def log_limit(task: Task, run: Run, stream: str, limit_bytes: int, at: float, *, released: bool) -> Event:
+    """A stream has become longer than what is kept of it."""
+    what = (
+        "only the end of it is kept from here on"
+        if released
+        else ("it grows on, since this file system cannot release the beginning of a file")
+    )
+    return Event(
+        "task:log-limit",
+        Severity.NOTICE if released else Severity.WARNING,
+        f"{task.name} ({task.id}) has printed more than {human_size(limit_bytes)} (limits.maxLogBytes) to {stream}; "
+        + what,
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "stream": stream, "limit": limit_bytes, "released": released},
     )
 
 
@@ -132,12 +165,30 @@ def supervisor_started(epoch: int, runs: int, at: float) -> Event:
     )
 
 
-def over_soft_cap(active: int, soft: int, hard: int, at: float) -> Event:
-    """P0 tasks made the number of active tasks pass the soft cap."""
+def active(run_id: str, more: Mapping[str, int], at: float) -> Event:
+    """A run has printed: how many bytes to each stream since that was told last."""
+    task_id = run_id.partition(".")[0]
+    stream, total = next(iter(more)) if len(more) == 1 else "both", sum(more.values())
     return Event(
-        "limit:concurrency",
-        Severity.WARNING,
-        f"{active} tasks are active, more than limits.softMaxConcurrent ({soft}): P0 may, up to {hard}",
+        "task:active",
+        Severity.DEBUG,
+        f"task {task_id} has printed {human_size(total)}",
         at,
-        data={"active": active, "soft": soft, "hard": hard},
+        task_id=task_id,
+        run_id=run_id,
+        data={"taskId": task_id, "stream": stream, "data": {"bytes": total}},
+    )
+
+
+def configured(task_id: str | None, values: Mapping[str, Any], at: float) -> Event:
+    """What is watched for was changed, for one task or for all; a value of None was taken back."""
+    whose = "all tasks" if task_id is None else f"task {task_id}"
+    said = ", ".join(f"{key} {'reset' if value is None else value}" for key, value in sorted(values.items()))
+    return Event(
+        "monitoring:configured",
+        Severity.NOTICE,
+        f"monitoring of {whose} was configured: {said or 'nothing had been changed'}",
+        at,
+        task_id=task_id,
+        data={"values": dict(values)},
     )

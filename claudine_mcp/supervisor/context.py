@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from claudine_mcp.core.config import Settings
+from claudine_mcp.core.samples import SystemSample, TreeSample
 from claudine_mcp.registry.database import Database
 
 if TYPE_CHECKING:
@@ -24,6 +25,35 @@ def _watch_nothing(_path: Path) -> None:
     """The clock finds it."""
 
 
+class Stream(NamedTuple):
+    """One output stream of a run."""
+
+    run_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one look at everything has shown.
+
+    Attributes:
+        runs: a sample of each run that has begun, by run id.
+        printed: bytes of each output stream.
+    """
+
+    runs: Mapping[str, TreeSample]
+    system: SystemSample
+    printed: Mapping[Stream, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Runs of which the next look should show what is too dear to be read each time."""
+
+    weight: Collection[str] = ()
+    wait_channels: Collection[str] = ()
+
+
 @dataclass
 class Context:
     """One supervisor's surroundings.
@@ -36,6 +66,8 @@ class Context:
         children: keepers that this process started and has not reaped, by pid.
         statuses: wait statuses of reaped processes that were not keepers, by pid.
         observed: the runs that may have processes, by run id.
+        tick: the newest look at the observed runs and the machine; None while nothing runs, or nobody is to look.
+        wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         watch: has the supervisor woken when this file grows.
         trace: told the name of each step that a crash may come after; tests crash there.
@@ -48,6 +80,8 @@ class Context:
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict[int, "subprocess.Popen[bytes]"])
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
+    tick: Tick | None = None
+    wanted: Wanted = Wanted()
     admission_due: bool = True
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore

@@ -125,7 +125,7 @@ class Conversation:
                     tx, Event("task:recovered", Severity.INFO, text, now, asked.task_id, data=data)
                 )
             if also is not None:
-                await finish_command(tx, also.id, {"done": f"task {asked.task_id} goes on: {told}"}, now)
+                await finish_command(tx, also.id, {"taskId": asked.task_id}, now)
 
     async def _task(self, command: Command) -> Task:
         async with self._ctx.db.read() as tx:

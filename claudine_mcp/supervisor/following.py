@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import CommandKind, Run, Task
+from claudine_mcp.core.states import State
 from claudine_mcp.registry.commands import open_commands
 from claudine_mcp.registry.tasks import run_seen
 from claudine_mcp.supervisor.context import Context
@@ -60,11 +63,18 @@ class Following:
     def read_output(self) -> bool:
         """Read a piece of what was printed, if it is followed; give whether a step should come of it."""
         output = self._output
-        if output is None or output.follower is None or not output.has_grown():
+        if output is None:
             return False
+        has_grown = output.has_grown()
         if self._stepping.locked():
-            return True
-        return output.read() or output.follower.wants_end_of_input()
+            return has_grown
+        has_more = has_grown and output.read()
+        output.look()
+        return has_more or (has_grown and output.wants_end_of_input())
+
+    def activity(self, permission: str) -> Activity | None:
+        """Give what the run is doing by its own word; None before anything of it was looked at."""
+        return None if self._output is None else self._output.activity(permission)
 
     def may_have_news(self) -> bool:
         """Whether anything was read that was not written down."""
@@ -97,6 +107,19 @@ class Following:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
 
+    def releasable_bytes(self, stream: str) -> int:
+        """Give how much of the beginning of a stream nobody has to read any more."""
+        if stream == "stderr":  # of which only the end is ever looked at
+            return sys.maxsize
+        if self._output is None:
+            return 0
+        return sys.maxsize if self._output.follower is None else self._output.stored_offset
+
+    def press_output(self) -> None:
+        """Have more of the output become releasable."""
+        if self._output is not None:
+            self._output.press()
+
     def look_within(self, seconds: float) -> None:
         """Have a step made after this time, if none is to be made sooner."""
         sooner = self.next_look_in()
@@ -125,11 +148,10 @@ class Following:
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; end the input of a run that has nothing more to do."""
         output = await self.output(task)
-        if output.follower is None:
-            return
+        output.is_suspended = task.state is State.SUSPENDED
         if output.read():
             self.wake.set()
-        if output.follower.wants_end_of_input():
+        if output.wants_end_of_input():
             async with self.ctx.db.read() as tx:
                 pending = await open_commands(tx)
             if any(item.task_id == task.id and item.kind is CommandKind.SEND for item in pending):

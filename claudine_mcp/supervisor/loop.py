@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -37,10 +36,14 @@ from claudine_mcp.registry.tasks import (
 )
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.diagnosis import Diagnosis
+from claudine_mcp.supervisor.heartbeat import Heartbeat
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
+from claudine_mcp.supervisor.observation import reap
 from claudine_mcp.supervisor.orders import Orders
 from claudine_mcp.supervisor.retention import Retention
+from claudine_mcp.supervisor.sampling import Sampler
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
 from claudine_mcp.supervisor.watcher import Watcher
 
@@ -69,12 +72,13 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
-        self._notifier = Notifier(ctx, self._reap)
+        judges = (Heartbeat(ctx).judge, Diagnosis(ctx, self._watchers).judge)
+        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges)
+        self._notifier = Notifier(ctx, lambda: reap(ctx))
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
         self._newest_seq = -1
-        self._over_soft = False
         self._kept_house_at = ctx.mono() - HOUSEKEEPING_EVERY_S
 
     async def adopt(self) -> int:
@@ -109,6 +113,7 @@ class Supervisor:
             group.start_soon(self._notifier.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
+            group.start_soon(self._sampler.keep_sampling)
             cause = Cause.BELL_OR_CLOCK
             while True:
                 if cause is Cause.OUTPUT and not self._orders.conversation.unseen:
@@ -146,13 +151,14 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of every run without touching it."""
+        self._sampler.close()
         for watcher in self._watchers.values():
             watcher.seen.close()
 
     async def step(self) -> None:
         """Make one pass: beat, reap, wake the watchers that have something to do, carry out commands, admit."""
         self._beat()
-        self._reap()
+        reap(self._ctx)
         for watcher in self._watchers.values():
             if watcher.due():
                 watcher.wake.set()
@@ -188,22 +194,6 @@ class Supervisor:
     def _beat(self) -> None:
         with contextlib.suppress(OSError):
             (self._ctx.state_dir / "beat").touch(mode=0o600)
-
-    def _reap(self) -> None:
-        """Take the status of every dead child: keepers, and what keepers that died have left to us."""
-        mains = {
-            watcher.seen.main.pid for watcher in self._watchers.values() if watcher.seen.main is not None
-        }
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    break
-                keeper = self._ctx.children.pop(pid, None)
-                if keeper is not None:
-                    keeper.returncode = os.waitstatus_to_exitcode(status)
-                elif pid in mains:
-                    self._ctx.statuses[pid] = status
 
     async def _has_work(self) -> bool:
         async with self._ctx.db.read() as tx:
@@ -260,10 +250,6 @@ class Supervisor:
                 for task_id, reason in decisions.skip.items():
                     await self._skip(tx, task_id, reason)
                 watchers = [await self._start(tx, task_id) for task_id in decisions.admit]
-                total = active + len(watchers)
-                if decisions.over_soft and not self._over_soft:
-                    await add_event(tx, announce.over_soft_cap(total, caps.soft, caps.hard, self._ctx.wall()))
-                self._over_soft = total > caps.soft
         self._ctx.trace("admitted")
         if decisions.skip:
             self._ctx.admission_due = True  # others may depend on what was skipped

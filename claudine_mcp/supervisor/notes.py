@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from claudine_mcp.registry.tasks import store_seen
+from claudine_mcp.core.errors import TaskNotFound
+from claudine_mcp.core.models import Run
+from claudine_mcp.core.progress.model import Progress
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.tasks import get_task, store_seen
+from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.watcher import Watcher
 
@@ -47,5 +53,15 @@ class Notes:
             told = [(each, news) for each in self._watchers.values() if (news := each.news()) is not None]
             if told:
                 await store_seen(tx, [(each.run, news.shown, news.state) for each, news in told])
+            for each, news in told:
+                if news.progress is not None:
+                    await self._announce(tx, each.run, news.progress)
         for each, news in told:
             each.keep(news)
+
+    async def _announce(self, tx: Transaction, run: Run, progress: Progress) -> None:
+        try:
+            task = await get_task(tx, run.task_id)
+        except TaskNotFound:
+            return  # its watcher will see that, too
+        await add_event(tx, announce.progress(task, run, progress, self._ctx.wall()))

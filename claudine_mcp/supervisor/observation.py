@@ -14,7 +14,8 @@ from claudine_mcp.core.models import Run
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
 from claudine_mcp.host.exitstatus import wait_status
-from claudine_mcp.host.processes import Process, descendants, identify, reader, tree
+from claudine_mcp.host.forest import Root, trees
+from claudine_mcp.host.processes import Process, descendants, identify, reader
 from claudine_mcp.host.signals import open_pidfd, send
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.inbox import Inbox
@@ -95,9 +96,13 @@ class ObservedRun:
         """Give the living processes of the run, parents first."""
         if self.start is None:
             return []
-        others = {run_id: run for run_id, run in self._ctx.observed.items() if run is not self}
-        keepers = [keeper for run in others.values() if (keeper := run.keeper()) is not None]
-        return tree(self.run.id, self.start.keeper, self.start.main, apart=keepers, others=others)
+        # All runs at once: what belongs to another may stand below this one's keeper.
+        observed = {**self._ctx.observed, self.run.id: self}
+        return trees({run_id: run.root() for run_id, run in observed.items()})[self.run.id]
+
+    def root(self) -> Root:
+        """Give where its tree begins, as far as that is known."""
+        return Root(self.keeper() if self.start is None else self.start.keeper, self.main)
 
     def keeper(self) -> Identity | None:
         """Give who keeps the run, None if that is not known, or it is gone."""
@@ -156,3 +161,18 @@ class ObservedRun:
             with contextlib.suppress(OSError):
                 os.close(self._pidfd)
             self._pidfd = None
+
+
+def reap(ctx: Context) -> None:
+    """Take the status of every dead child: keepers, and what keepers that died have left to us."""
+    mains = {run.main.pid for run in ctx.observed.values() if run.main is not None}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            keeper = ctx.children.pop(pid, None)
+            if keeper is not None:
+                keeper.returncode = os.waitstatus_to_exitcode(status)
+            elif pid in mains:
+                ctx.statuses[pid] = status

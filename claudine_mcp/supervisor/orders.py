@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from claudine_mcp.core.errors import ClaudineError, NotNow
 from claudine_mcp.core.evidence import Judgement
-from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Kind, Priority, Severity, Task
+from claudine_mcp.core.models import JSON, Command, CommandKind, Kind, Priority, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import format_time
@@ -214,16 +214,7 @@ class Orders:
         async with self._ctx.db.write() as tx:
             for key, value in values.items():
                 await set_override(tx, command.args["scope"], key, value, self._ctx.wall())
-            await add_event(
-                tx,
-                Event(
-                    "monitoring:configured",
-                    Severity.NOTICE,
-                    f"monitoring was configured: {', '.join(sorted(values)) or 'nothing'}",
-                    self._ctx.wall(),
-                    data={"values": values},
-                ),
-            )
+            await add_event(tx, announce.configured(command.task_id, values, self._ctx.wall()))
             await self._finish(tx, command, {"changed": True})
 
     async def _task(self, command: Command) -> Task:

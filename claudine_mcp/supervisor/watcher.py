@@ -169,23 +169,20 @@ class Watcher(Ending):
             await add_event(tx, announce.unsupervised(task, self.run, self.ctx.wall()))
 
     async def _look_at_the_clock(self, task: Task) -> None:
-        """Say once that a run has passed its timeout; end it only if its submitter asked for that."""
+        """End a run that has passed its timeout, if its submitter asked for that."""
         limit: int | None = task.spec.get("timeout")
-        if limit is None or task.started_at is None or self.run.overdue_at is not None:
+        is_wanted = task.spec.get("onTimeout") == "cancel"
+        if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
         now = self.ctx.wall()
         left = task.started_at + limit / 1000 - now
         if left > 0:
-            sooner = self.next_look_in()
-            self.look_in(left if sooner is None else min(left, sooner))
+            self.look_within(left)
             return
-        event = announce.overdue(task, self.run, now, level=self.ctx.settings.monitoring.level)
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)
-            await add_event(tx, event)
-            if task.spec.get("onTimeout") == "cancel":
-                origin = {"by": f"its timeout of {human_duration(limit / 1000)}", "policy": True}
-                await add_command(
-                    tx, Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
-                )
+            await add_event(tx, announce.timed_out(task, self.run, now))
+            origin = {"by": f"its timeout of {human_duration(limit / 1000)}", "policy": True}
+            command = Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
+            await add_command(tx, command)
         self.run = replace(self.run, overdue_at=now)

@@ -8,8 +8,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
+from claudine_mcp.core.progress.model import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Follower(Protocol):
         """Give all that another follower needs to go on from `offset`."""
         ...
 
+    def progress(self) -> Progress | None:
+        """Say how far it is, None if it does not tell."""
+        ...
+
     def judge(self, record: ExitRecord, *, stop_reason: str | None) -> Judgement:
         """Say how the run ended, after `finish`."""
         ...
@@ -75,6 +81,10 @@ class Follower(Protocol):
 
     def takes_messages(self) -> bool:
         """Whether it has read what it was started with, so that messages come after that."""
+        ...
+
+    def activity(self, permission: str) -> Activity:
+        """Give what the run is doing; `permission`: what it asks to be allowed, which its output does not tell."""
         ...
 
     def wants_end_of_input(self) -> bool:
@@ -97,7 +107,11 @@ class Workload(Protocol):
         ...
 
     def follower(self, task: Task, run: Path, state: Mapping[str, Any] | None) -> Follower | None:
-        """Give what understands the output of a run, going on from an earlier state; None: nothing does."""
+        """Give what understands the output of a run, going on from an earlier state; None: nothing does.
+
+        What a follower is given is all that the run prints. Where there is none, nobody reads more of it than its
+        end, for what it may say of progress.
+        """
         ...
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:

@@ -70,7 +70,9 @@ class ClaudeWorkload:
         from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
 
         cost_usd = float((task.seen or {}).get("totalCostUsd") or 0.0)
-        return ClaudeFollower(state, cost_usd, run, had_answered=has_answered(task))
+        return ClaudeFollower(
+            state, cost_usd, run, max_turns=task.spec.get("maxTurns"), had_answered=has_answered(task)
+        )
 
     def judge(self, record: ExitRecord, follower: Follower | None, *, stop_reason: str | None) -> Judgement:
         """See `Workload`."""

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON
+from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.units import format_time
 from claudine_mcp.workloads.base import Fate
+from claudine_mcp.workloads.claude_activity import activity
 from claudine_mcp.workloads.claude_judge import judge
+from claudine_mcp.workloads.claude_progress import progress_of
 from claudine_mcp.workloads.claude_sessions import ANSWERED
 from claudine_mcp.workloads.claude_state import Phase, StreamState
 from claudine_mcp.workloads.claude_stream import StreamReader
@@ -26,6 +30,7 @@ class ClaudeFollower:
         stored: what `state` gave to an earlier follower, None for a run from its beginning.
         prior_cost_usd: what the session had cost before the run.
         run: its directory, where its standard error is.
+        max_turns: how many turns a message to it may take, None for any number.
         had_answered: whether the model had answered before the run.
     """
 
@@ -35,11 +40,13 @@ class ClaudeFollower:
         prior_cost_usd: float,
         run: Path,
         *,
+        max_turns: int | None = None,
         had_answered: bool = False,
     ) -> None:
         state = None if stored is None else StreamState.from_json(stored)
         self._reader = StreamReader(state or StreamState(cost_before_usd=prior_cost_usd))
         self._run = run
+        self._max_turns = max_turns
         self._had_answered = had_answered
         self._fed_at = 0.0
 
@@ -72,6 +79,10 @@ class ClaudeFollower:
         """See `Follower`. It says nothing before it has read its first message."""
         return bool(self._reader.state.session_id)
 
+    def activity(self, permission: str) -> Activity:
+        """See `Follower`."""
+        return activity(self._reader.state, permission=permission)
+
     def wants_end_of_input(self) -> bool:
         """See `Follower`."""
         state = self._reader.state
@@ -102,6 +113,10 @@ class ClaudeFollower:
             "totalCostUsd": dollars(state.total_cost_usd),
         }
         return {key: value for key, value in shown.items() if value is not None}
+
+    def progress(self) -> Progress | None:
+        """See `Follower`."""
+        return progress_of(self._reader.state, self._max_turns)
 
     def judge(self, record: ExitRecord, *, stop_reason: str | None) -> Judgement:
         """Say how the run ended; everything that it printed was fed, and `finish` was called."""

@@ -50,7 +50,7 @@ def test_whoever_waits_is_told_of_a_question_and_how_to_answer_it(cli: CommandLi
     assert (str(row["question"]["alertId"]), row["question"]["summary"]) == (number, "Bash (touch made)")
     assert f"(these wait: {number})" in cli.refused("answer", "99999", "allow", code=3)
 
-    assert cli.out("answer", number, "allow") == f"{task_id}: question {number} was allowed; it goes on"
+    assert cli.out("answer", number, "allow") == f"{number}: task {task_id} goes on with that answer"
 
     out, _ = waiting.communicate(timeout=LIMIT_S)
     assert waiting.returncode == 0

@@ -57,7 +57,7 @@ def test_a_working_installation_is_sound(cli: CommandLine) -> None:
     found = findings(cli)
 
     assert {check for check, finding in found.items() if finding["verdict"] == "problem"} <= OF_THE_MACHINE
-    assert found["registry"]["what"] == "sound, version 1, 1 task"
+    assert found["registry"]["what"] == "sound, version 2, 1 task"
     assert found["supervisor"]["verdict"] == "ok"
     assert "epoch 1" in found["supervisor"]["what"]
     assert found["leftovers"] == {

@@ -48,7 +48,7 @@ def test_a_table_tells_how_each_task_ended_and_spells_out_control_characters(cli
 
     header, line = cli.out("list").splitlines()
 
-    assert header.split() == ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "WHY"]
+    assert header.split() == ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "NOTE"]
     assert line.startswith(f"{task_id}  failed")
     assert line.endswith("exit code 3")
     assert "\x1b" not in line
@@ -247,3 +247,20 @@ def test_following_can_be_interrupted(cli: CommandLine) -> None:
 
     assert following.communicate(timeout=30) == ("", "")
     assert following.returncode == 130
+
+
+def test_the_progress_of_a_task_is_shown_in_lists_and_in_detail(cli: CommandLine) -> None:
+    tells = "echo '42 building it' >> $CLAUDINE_PROGRESS; mkfifo gate; read -r go < gate"
+    task_id = cli.submit(tells)
+    wait_until(lambda: cli.json("list")["tasks"][0].get("progress"), what="progress")
+
+    assert cli.json("status", task_id)["progress"]["source"] == "file"
+    assert cli.out("list").splitlines()[1].endswith("42 % building it")
+    overview = cli.out("status").splitlines()
+    assert next(line for line in overview if line.startswith(task_id)).endswith("42 % building it")
+    details = cli.out("status", task_id)
+    assert "42 % building it (by file)" in details
+    assert "unknown: it has not advanced since its progress was first seen; 0 earlier runs of" in details
+
+    (cli.home.work / "gate").write_text("go\n")
+    cli.run("wait", task_id)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 from support import Home, wait_until
 
-from claudine_mcp.host import processes
 from claudine_mcp.host.processes import (
     LinuxReader,
     ProcessReader,
@@ -135,37 +134,3 @@ def test_both_readers_see_the_same(home: Home) -> None:
     with child(home) as process:
         for pid in (process.pid, os.getpid(), os.getppid(), 1):
             assert LinuxReader().process(pid) == PsutilReader().process(pid)
-
-
-@pytest.mark.parametrize("kind", READERS, ids=lambda kind: kind.__name__)
-def test_a_tree_is_found_with_every_reader(
-    kind: type[ProcessReader], home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "reader", kind)
-    script = (
-        "import os, sys, time\n"
-        "for depth in range(3):\n"
-        "    if os.fork(): break\n"
-        "    if depth == 1: os.setsid()\n"
-        "else: print('ready', flush=True)\n"
-        "time.sleep(300)\n"
-    )
-    with child(home, script, CLAUDINE_RUN="tree.1") as process:
-        try:
-            main = identify(process.pid)
-            assert main is not None
-            whole = processes.tree("tree.1", None, main)
-            assert len(whole) == 4
-            assert whole[0].pid == process.pid
-            assert [p.ppid for p in whole[1:]] == [p.pid for p in whole[:-1]], "parents come first"
-            by_marker = processes.tree("tree.1", None, None)
-            assert {p.pid for p in by_marker} == {p.pid for p in whole}
-            second = identify(whole[1].pid)
-            assert second is not None
-            apart = processes.tree("no.1", None, main, apart=[second])
-            assert [p.pid for p in apart] == [process.pid]
-            assert processes.tree("no.1", None, main, others={"tree.1"}) == []
-            assert processes.tree("no.1", None, None) == []
-        finally:
-            for found in processes.tree("tree.1", None, None)[1:]:
-                os.kill(found.pid, 9)

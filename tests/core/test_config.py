@@ -49,6 +49,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "limits.maxMemoryPerTask": 2_000_000_000,
         "limits.criticalMemory": 4_000_000_000,
         "limits.maxFileDescriptors": 1000,
+        "limits.maxDiskRate": 10**8,
         "limits.defaultTimeout": None,
         "limits.systemMemoryReserve": None,
         "limits.maxLogBytes": 256_000_000,

@@ -214,7 +214,14 @@ async def test_the_level_is_changed_and_reset_and_survives_the_server(home: Home
         settings = {item["key"]: item for item in (await call("ConfigureMonitoring"))["settings"]}
         assert settings["monitoring.level"]["value"] == "protective"
         assert settings["monitoring.level"]["origin"] == "ConfigureMonitoring"
-        assert "only the user" in await call.refused("ConfigureMonitoring", reset=True)
+        assert "only the user" in await call.refused("ConfigureMonitoring", level="passive")
+        assert "reset" in await call.refused("ConfigureMonitoring", reset=True, level="active")
+        settings = {item["key"]: item for item in (await call("ConfigureMonitoring", reset=True))["settings"]}
+        assert settings["monitoring.level"] == {
+            "key": "monitoring.level",
+            "value": "active",
+            "origin": "default",
+        }
 
 
 async def test_resources_show_tasks_and_their_output(home: Home, era: str) -> None:

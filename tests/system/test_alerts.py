@@ -5,12 +5,14 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import pytest
+from alerting import alerts_about
 from support import Home, ended, events_of, wait_for
 
-from claudine_mcp.core.errors import InvalidInput, NotNow
+from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.front.alerts import AlertView, alerts_about, alerts_of, answer
+from claudine_mcp.front.alert_views import AlertView
+from claudine_mcp.front.alerts import alerts_of, answer
 from claudine_mcp.front.clients import concerning, present
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.submit import CommandRequest
@@ -79,7 +81,7 @@ async def test_a_retry_ends_the_alert_of_the_failure_before_it(home: Home) -> No
         await front.command(CommandKind.RETRY, task_id, {})
         assert (await ended(front, await front.task(task_id))).outcome is Outcome.SUCCEEDED
         assert await told(front) == []
-        with pytest.raises(NotNow, match="has passed"):
+        with pytest.raises(AlertNotFound, match="has passed"):
             await answer(front, alert.alert_id, "continue")
 
 
@@ -136,7 +138,9 @@ async def test_an_answer_that_makes_no_sense_changes_nothing(home: Home) -> None
         ):
             with pytest.raises(InvalidInput, match=words):
                 await answer(front, alert.alert_id, action, **arguments)
-        with pytest.raises(NotNow, match=rf"999 is no alert \(open are: {alert.alert_id}\)"):
+        with pytest.raises(
+            AlertNotFound, match=rf"999 is no open alert: there is none \(open are: {alert.alert_id}\)"
+        ):
             await answer(front, 999, "continue")
         assert len(await told(front)) == 1
 

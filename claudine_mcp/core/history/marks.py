@@ -1,0 +1,129 @@
+"""A run's last minutes, in marks of ten seconds: enough for a slope, a rate, and for whether it stirs."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+MARK_S: Final = 10.0
+MARKS: Final = 7
+"""A minute, with both ends."""
+MINUTE_S: Final = 60.0
+MINUTES: Final = 5
+
+STIR_BYTES: Final = 16_000_000
+STIR: Final = 0.05
+"""What memory must move by, in bytes and as a share, to be a sign of work."""
+WORK_BYTES: Final = 1_000_000
+"""What is read or written within a mark if the disk is worked with."""
+
+
+class Mark(NamedTuple):
+    """Ten seconds. Bytes read and written are counters, memory is a mean."""
+
+    clock_s: float
+    memory_bytes: float
+    read_bytes: int
+    written_bytes: int
+
+
+class Minute(NamedTuple):
+    """Bytes a second, over a minute."""
+
+    read_rate: float
+    written_rate: float
+
+
+class Marks:
+    """The last marks of one run. Moments (`_s`) are on the run's clock.
+
+    Args:
+        first_s: when the first mark is due, so that not all runs have theirs in one tick.
+
+    Attributes:
+        recent, minutes: the last ones without an interruption, oldest first.
+        steady_rate: bytes a second that were written in each of the last five minutes, 0 before there are five.
+        stirred_s: when it last looked busy with something: processes came or went, memory moved, files were read.
+        wrote_s: when it last wrote in earnest.
+    """
+
+    __slots__ = (
+        "_count",
+        "_due_s",
+        "_memory",
+        "_minute",
+        "_processes",
+        "_sum",
+        "minutes",
+        "recent",
+        "steady_rate",
+        "stirred_s",
+        "wrote_s",
+    )
+
+    def __init__(self, first_s: float = 0.0) -> None:
+        self.recent: deque[Mark] = deque(maxlen=MARKS)
+        self.minutes: deque[Minute] = deque(maxlen=MINUTES)
+        self.steady_rate = self.stirred_s = self.wrote_s = 0.0
+        self._due_s = first_s
+        self._sum, self._count = 0.0, 0
+        self._minute: Mark | None = None
+        self._memory, self._processes = 0.0, 0
+
+    def add(self, clock_s: float, memory: float) -> bool:
+        """Take a tick; give whether a mark is due."""
+        self._sum += memory
+        self._count += 1
+        return clock_s >= self._due_s
+
+    def interrupt(self) -> None:
+        """Say that time has passed of which nothing is known."""
+        self.recent.clear()
+        self.minutes.clear()
+        self.steady_rate = 0.0
+        self._minute = None
+
+    def close(self, clock_s: float, processes: int, read_bytes: int, written_bytes: int) -> Mark:
+        """Make a mark of the ticks since the last."""
+        mark = Mark(clock_s, self._sum / self._count, read_bytes, written_bytes)
+        self._sum, self._count = 0.0, 0
+        self._due_s = clock_s + MARK_S
+        if self.recent:
+            self._look_for_work(self.recent[-1], mark, processes)
+        else:
+            self._memory, self._processes = mark.memory_bytes, processes
+        self.recent.append(mark)
+        if self._minute is None:
+            self._minute = mark
+        elif clock_s - self._minute.clock_s >= MINUTE_S:
+            span_s = clock_s - self._minute.clock_s
+            read = (read_bytes - self._minute.read_bytes) / span_s
+            self.minutes.append(Minute(read, (written_bytes - self._minute.written_bytes) / span_s))
+            if len(self.minutes) == MINUTES:
+                self.steady_rate = min(minute.written_rate for minute in self.minutes)
+            self._minute = mark
+        return mark
+
+    def _look_for_work(self, last: Mark, mark: Mark, processes: int) -> None:
+        if mark.written_bytes - last.written_bytes >= WORK_BYTES:
+            self.wrote_s = mark.clock_s
+        if processes != self._processes or mark.read_bytes - last.read_bytes >= WORK_BYTES:
+            self._processes = processes
+            self.stirred_s = mark.clock_s
+        if abs(mark.memory_bytes - self._memory) > max(STIR_BYTES, STIR * self._memory):
+            self._memory = mark.memory_bytes
+            self.stirred_s = mark.clock_s
+
+    def growth(self) -> float:
+        """Give the bytes a second by which memory has grown over the last minute; 0 if too little is known."""
+        if len(self.recent) < MARKS:
+            return 0.0
+        first, last = self.recent[0], self.recent[-1]
+        return (last.memory_bytes - first.memory_bytes) / (last.clock_s - first.clock_s)
+
+    def disk_bytes(self) -> int:
+        """Give what was read and written over the last minute, or the part of it that is known."""
+        if not self.recent:
+            return 0
+        first, last = self.recent[0], self.recent[-1]
+        return last.read_bytes + last.written_bytes - first.read_bytes - first.written_bytes

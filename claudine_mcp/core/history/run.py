@@ -1,0 +1,299 @@
+"""What is remembered of one run, so that it can be judged: a few hundred numbers, however long it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from claudine_mcp.core.activity import SILENT, Activity
+from claudine_mcp.core.history.gaps import Pauses
+from claudine_mcp.core.history.marks import Marks
+from claudine_mcp.core.history.memory import Memory
+from claudine_mcp.core.history.trend import BUCKET_S, MemoryTrend
+from claudine_mcp.core.models import JSON
+from claudine_mcp.core.samples import TreeSample
+
+VERSION: Final = 1
+"""Of the stored form."""
+STEP_S: Final = 10.0
+"""More than this between two samples is a pause of whoever takes them: so much of it is counted, and no rate. (Longer
+where samples are meant to be rarer.)"""
+SMOOTH_S: Final = 30.0
+"""Time constant of the smoothed use of processors."""
+STILL_CPU_S: Final = 0.02
+"""Processor time that is no movement: two ticks of the kernel's clock."""
+HOT: Final = 0.5
+HOT_WAITING: Final = 0.1
+"""Processors in use by a run that computes; the second where it waits for its turn on a busy machine."""
+STAGE_S: Final = 1.0
+"""What passes faster is not remembered as a stage."""
+LONGEST_CYCLE: Final = 3
+ASKING: Final = "permission"
+RETRYING: Final = "retrying"
+_RETRYING_PHASES: Final = frozenset({"retrying", "rate_limited"})
+
+
+def repeats(calls: Sequence[str]) -> int:
+    """Give how often the last call, or the last two or three in turn, came in a row."""
+    most = 0
+    for length in range(1, min(LONGEST_CYCLE, len(calls)) + 1):
+        cycle, times = calls[-length:], 1
+        while calls[-length * (times + 1) : -length * times] == cycle:
+            times += 1
+        most = max(most, times)
+    return most
+
+
+class History:
+    """One run, sample by sample. Read by the rules; changed by `fold` alone.
+
+    The run's own clock, `clock_s`, stands while the run is suspended or nobody looks, and the machine's own clock
+    stands while it sleeps; so whatever is measured on it is the run's doing. Moments (`_s`) are on this clock.
+
+    Args:
+        ran_s: for how long the run has run, unsuspended, before its first sample.
+        bucket_s: the shortest bucket of its memory's trend.
+        first_mark_s: see `Marks`.
+
+    Attributes:
+        sample: the newest; None before the first.
+        at: when that was taken, on the machine's monotonic clock.
+        ran_s: how long the run has run, suspended time apart, whether it was watched or not.
+        doing: what it is doing, as far as silences in it are alike; `doing_s`: since when.
+        has_spoken: whether a sign of life was seen since this history began.
+        spoke_s, spoke_at: the last sign of life, on the two clocks.
+        pauses: between signs of life, by what the run was doing.
+        cpu_rate: processors used, smoothed.
+        cool_s: when that was last less than what a run uses that computes without a rest.
+        has_moved: whether anything moved since this history began: processor time, context switches, disk, output.
+        moved_s: when something did last.
+        advanced_s: when its progress or its stage last changed; its start, if it has none.
+        stages: how long its stages took.
+        repeats: how often the last tool calls, or the last two or three in turn, came in a row.
+        stopped_s: since when some of its processes are stopped, though it was not us; None: none are.
+        is_whole: whether this history goes back to the run's start, so that what it has not seen was not there.
+    """
+
+    __slots__ = (
+        "_output_bytes",
+        "_read_bytes",
+        "_still_cpu_s",
+        "_written_bytes",
+        "activity",
+        "advanced_s",
+        "at",
+        "clock_s",
+        "cool_s",
+        "cpu_rate",
+        "doing",
+        "doing_s",
+        "has_moved",
+        "has_spoken",
+        "is_whole",
+        "marks",
+        "memory",
+        "moved_s",
+        "pauses",
+        "ran_s",
+        "repeats",
+        "sample",
+        "spoke_at",
+        "spoke_s",
+        "stages",
+        "stopped_s",
+        "suspended",
+        "trend",
+    )
+
+    def __init__(self, *, ran_s: float = 0.0, bucket_s: float = BUCKET_S, first_mark_s: float = 0.0) -> None:
+        self.sample: TreeSample | None = None
+        self.activity = SILENT
+        self.at = 0.0
+        self.clock_s = 0.0
+        self.ran_s = ran_s
+        self.suspended = self.has_spoken = self.has_moved = False
+        self.doing = ""
+        self.doing_s = self.spoke_s = self.spoke_at = self.moved_s = self.advanced_s = 0.0
+        self.pauses: dict[str, Pauses] = {}
+        self.stages = Pauses(STAGE_S)
+        self.cpu_rate = self.cool_s = 0.0
+        self.repeats = 0
+        self.is_whole = ran_s <= STEP_S
+        self.stopped_s: float | None = None
+        self.memory = Memory()
+        self.marks = Marks(first_mark_s)
+        self.trend = MemoryTrend(bucket_s)
+        self._still_cpu_s = 0.0
+        self._output_bytes: int | None = None
+        self._read_bytes = self._written_bytes = 0
+
+    @property
+    def silent_s(self) -> float:
+        """How long there was no sign of life."""
+        return self.clock_s - self.spoke_s
+
+    @property
+    def still_s(self) -> float:
+        """How long nothing has moved at all."""
+        return self.clock_s - self.moved_s
+
+    def usual_pause_s(self) -> float:
+        """Give how long a silence means nothing, by the run's habit in what it is doing; 0 if it has none."""
+        pauses = self.pauses.get(self.doing)
+        return 0.0 if pauses is None else pauses.usual_s()
+
+    def wants_pss(self, above_bytes: float) -> bool:
+        """Whether only a new reading of PSS can tell if memory is above a limit."""
+        return self.memory.now_bytes > above_bytes and not self.memory.is_sure
+
+    def fold(
+        self,
+        sample: TreeSample,
+        activity: Activity = SILENT,
+        *,
+        suspended: bool = False,
+        step_s: float = STEP_S,
+    ) -> None:
+        """Take the sample of a tick.
+
+        Args:
+            sample: one that is not older than the one before.
+            activity: what the run says of itself; the same object as before where nothing has changed.
+            suspended: whether it was us who stopped it.
+            step_s: what is longer between two samples is a pause of whoever takes them.
+        """
+        if self.sample is None:
+            self._begin(sample)
+        before = self.sample or sample
+        passed_s = max(0.0, sample.at - self.at)
+        counted_s = 0.0 if suspended or self.suspended else min(passed_s, step_s)
+        self.sample, self.at, self.suspended = sample, sample.at, suspended
+        self.clock_s += counted_s
+        if counted_s:
+            self.ran_s += passed_s
+        self._follow_processors(before, sample, passed_s, counted_s)
+        has_output = self._look_for_movement(before, sample)
+        if activity is not self.activity:
+            self._follow_activity(activity, sample, has_output=has_output)
+        elif has_output and activity.active_at is None:
+            self._speak(sample)
+        self.memory.fold(sample, passed_s)
+        if counted_s and self.marks.add(self.clock_s, self.memory.now_bytes):
+            mark = self.marks.close(self.clock_s, sample.processes, self._read_bytes, self._written_bytes)
+            self.trend.add(self.clock_s, mark.memory_bytes)
+        if not sample.stopped or suspended:
+            self.stopped_s = None
+        elif self.stopped_s is None:
+            self.stopped_s = self.clock_s
+
+    def _begin(self, sample: TreeSample) -> None:
+        if not self.at:
+            self.at = self.spoke_at = sample.at
+        if self._output_bytes is None:
+            self._output_bytes = sample.output_bytes
+        self._still_cpu_s = sample.cpu_s
+        self._read_bytes, self._written_bytes = sample.read_bytes or 0, sample.written_bytes or 0
+
+    def _follow_processors(
+        self, before: TreeSample, sample: TreeSample, passed_s: float, counted_s: float
+    ) -> None:
+        used_s = sample.cpu_s - before.cpu_s
+        if counted_s != passed_s or not passed_s:
+            # What happened meanwhile is in the counters, but not when.
+            self._still_cpu_s += used_s
+            self.marks.interrupt()
+            return
+        self.cpu_rate += (used_s - self.cpu_rate * passed_s) / (SMOOTH_S + passed_s)
+        if self.cpu_rate < HOT and (self.cpu_rate < HOT_WAITING or not sample.runnable):
+            self.cool_s = self.clock_s
+
+    def _look_for_movement(self, before: TreeSample, sample: TreeSample) -> bool:
+        """See whether anything has moved; give whether there was output."""
+        has_output = sample.output_bytes != self._output_bytes
+        self._output_bytes = sample.output_bytes
+        moves = (
+            has_output or sample.switches != before.switches or sample.cpu_s - self._still_cpu_s > STILL_CPU_S
+        )
+        if sample.read_bytes is not None and sample.read_bytes != self._read_bytes:
+            self._read_bytes, moves = sample.read_bytes, True
+        if sample.written_bytes is not None and sample.written_bytes != self._written_bytes:
+            self._written_bytes, moves = sample.written_bytes, True
+        if moves:
+            self.moved_s, self._still_cpu_s = self.clock_s, sample.cpu_s
+            self.has_moved = True
+        return has_output
+
+    def _follow_activity(self, activity: Activity, sample: TreeSample, *, has_output: bool) -> None:
+        """Take new word of what the run does."""
+        old, self.activity = self.activity, activity
+        advances = activity.stage != old.stage or activity.progress != old.progress
+        if advances or (has_output if activity.active_at is None else activity.active_at != old.active_at):
+            # A silence that ends now was one in what it has been doing until now.
+            self._speak(sample)
+        if advances:
+            if old.stage or old.progress is not None:
+                self.stages.add(self.clock_s - self.advanced_s)
+            self.advanced_s = self.clock_s
+        if activity.calls is not old.calls:
+            self.repeats = repeats(activity.calls)
+        doing = activity.phase
+        if activity.permission:
+            doing = ASKING
+        elif doing in _RETRYING_PHASES:
+            doing = RETRYING
+        if doing != self.doing:
+            self.doing, self.doing_s = doing, self.clock_s
+
+    def _speak(self, sample: TreeSample) -> None:
+        if self.doing not in self.pauses:
+            self.pauses[self.doing] = Pauses()
+        self.pauses[self.doing].add(self.clock_s - self.spoke_s)
+        self.spoke_s, self.spoke_at = self.clock_s, sample.at
+        self.has_spoken = True
+
+    # -- storing ------------------------------------------------------------------------------------------
+
+    def to_json(self) -> JSON:
+        """What a restarted supervisor needs, for `from_json`; some kB at most.
+
+        What is only of the last minutes is left out, and learned again.
+        """
+        return {
+            "version": VERSION,
+            "at": self.at,
+            "clock": self.clock_s,
+            "ran": self.ran_s,
+            "suspended": self.suspended,
+            "doing": [self.doing, self.doing_s],
+            "spoke": [self.spoke_s, self.spoke_at, self.activity.active_at],
+            "moved": self.moved_s,
+            "cool": self.cool_s,
+            "isWhole": self.is_whole or self.has_spoken,
+            "advanced": self.advanced_s,
+            "stage": [self.activity.stage, self.activity.progress],
+            "output": self._output_bytes,
+            "pauses": {doing: pauses.to_json() for doing, pauses in self.pauses.items()},
+            "stages": self.stages.to_json(),
+            "trend": self.trend.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> History | None:
+        """What `to_json` gave, to be gone on with on the same boot; None if that is of another version."""
+        if stored.get("version") != VERSION:
+            return None
+        history = cls(ran_s=stored["ran"])
+        history.at, history.clock_s = stored["at"], stored["clock"]
+        history.suspended = stored["suspended"]
+        history.doing, history.doing_s = stored["doing"]
+        history.spoke_s, history.spoke_at, active_at = stored["spoke"]
+        history.moved_s, history.advanced_s = stored["moved"], stored["advanced"]
+        history.cool_s, history.is_whole = stored["cool"], stored["isWhole"]
+        stage, progress = stored["stage"]
+        history.activity = Activity(active_at=active_at, stage=stage, progress=progress)
+        history._output_bytes = stored["output"]
+        history.pauses = {doing: Pauses(stored=pauses) for doing, pauses in stored["pauses"].items()}
+        history.stages = Pauses(STAGE_S, stored["stages"])
+        history.trend = MemoryTrend.from_json(stored["trend"])
+        history.marks.stirred_s = history.marks.wrote_s = history.clock_s
+        return history

@@ -1,0 +1,67 @@
+"""Rules about the course of the work: the same thing for too long, again and again, or later than agreed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from claudine_mcp.core.findings import UNDECIDED, Finding, Verdict
+from claudine_mcp.core.history.run import History
+from claudine_mcp.core.models import JSON, Severity
+from claudine_mcp.core.rules.around import Around
+from claudine_mcp.core.rules.limits import RunLimits
+
+STUCK_PHASE: Final = "task:stuck-phase"
+REPEATING: Final = "task:repeating"
+OVERDUE: Final = "task:overdue"
+
+FEWEST_STAGES: Final = 3
+"""With fewer there is no history to compare with."""
+STUCK: Final = 2.0
+"""Times `stallThreshold` that any stage may take."""
+TIMES_THE_LONGEST: Final = (3.0, 5.0)
+"""How much longer than any before a stage may take: the first at least, the second where stages differ a lot."""
+DONE: Final = 100.0
+
+REPEATED: Final = 10
+"""Calls in a row; fewer happen where something is polled or tried again."""
+FORGIVEN: Final = 3
+
+
+def stuck_phase(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
+    """The run speaks, but its progress has stood still for far longer than ever before."""
+    activity, stages = history.activity, history.stages
+    if stages.count < FEWEST_STAGES or (activity.progress is not None and activity.progress >= DONE):
+        return None
+    if history.suspended:
+        return UNDECIDED
+    stuck_s = history.clock_s - history.advanced_s
+    if stuck_s < STUCK * limits.stall_s:
+        return None
+    least, most = (times * stages.longest_s for times in TIMES_THE_LONGEST)
+    if stuck_s < max(least, min(stages.suspicious_s(), most)):
+        return None
+    data: JSON = {
+        "phase": activity.stage,
+        "stuckSeconds": round(stuck_s),
+        "longestSeconds": round(stages.longest_s),
+    }
+    if activity.progress is not None:
+        data["percent"] = activity.progress
+    return Finding(STUCK_PHASE, Severity.WARNING, data)
+
+
+def repeating(_limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
+    """The same tool calls again and again."""
+    if history.repeats < REPEATED:
+        return UNDECIDED if history.repeats > FORGIVEN else None
+    return Finding(
+        REPEATING, Severity.WARNING, {"times": history.repeats, "tool": history.activity.last_tool}
+    )
+
+
+def overdue(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
+    """It has run for longer than its timeout, suspended time apart."""
+    if limits.timeout_s is None or history.ran_s < limits.timeout_s:
+        return None
+    data: JSON = {"timeout": round(limits.timeout_s * 1000), "ranSeconds": round(history.ran_s)}
+    return Finding(OVERDUE, Severity.WARNING, data)

@@ -1,0 +1,140 @@
+"""What is wrong with runs and with the machine: recognised at every tick, told once, and remembered across restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from claudine_mcp.core.alerts import OFFERED
+from claudine_mcp.core.announcing import Subject, event
+from claudine_mcp.core.findings import Change
+from claudine_mcp.core.models import JSON, Event
+from claudine_mcp.core.recognition import MACHINE, Recognition, Seen
+from claudine_mcp.core.rules import MachineLimits, RunLimits
+from claudine_mcp.host.processes import boot_id
+from claudine_mcp.registry.commands import open_questions
+from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.judgements import judgements, keep_judgements, store_judgements
+from claudine_mcp.registry.watched import Watched, own_settings, watched_tasks
+from claudine_mcp.supervisor.context import Context, Tick, Wanted
+from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.claude_fields import call_label, tool_summary
+
+STORE_EVERY_S: Final = 30.0
+"""What a supervisor that dies has come to know since is not known to the next."""
+
+
+class Diagnosis:
+    """Judges what was seen at each tick, and tells of what has changed.
+
+    Args:
+        ctx: the supervisor's surroundings.
+        watchers: the runs that are followed, by run id.
+    """
+
+    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
+        self._ctx = ctx
+        self._watchers = watchers
+        self._boot_id = boot_id()
+        self._recognition: Recognition | None = None
+        self._untold: list[Change] = []
+        self._limits: dict[str, tuple[Any, RunLimits]] = {}
+        self._stored_at = ctx.mono()
+
+    async def judge(self, tick: Tick) -> None:
+        """Judge what one look has shown; write down what changed, and what is known by now if it is time."""
+        async with self._ctx.db.read() as tx:
+            watched = await watched_tasks(tx)
+            own = await own_settings(tx)
+            asked = {
+                item.task_id: call_label(item.args["tool"], tool_summary(item.args["input"]))
+                for item in await open_questions(tx)
+            }
+            recognition = self._recognition or await self._recall(tx, watched)
+        settings = self._ctx.settings
+        seen: dict[str, Seen] = {}
+        for run_id, sample in tick.runs.items():
+            task, watcher = watched.get(run_id), self._watchers.get(run_id)
+            if task is None or watcher is None:  # what an ended one has left running
+                continue
+            activity = watcher.activity(asked.get(task.task_id, ""))
+            if activity is not None:
+                limits = self._limits_of(task, own.get(task.task_id, {}))
+                seen[run_id] = Seen(sample, limits, activity, task.is_suspended)
+        over = [run_id for run_id in recognition.histories if run_id not in watched]
+        for run_id in over:
+            recognition.end(run_id, self._ctx.mono())  # its end itself is told, and with it all this is past
+            self._limits.pop(run_id, None)
+        machine_limits = MachineLimits.of(settings, tick.system.total_bytes)
+        self._untold = [change for change in self._untold if change.subject not in over]
+        self._untold += recognition.tick(seen, tick.system, machine_limits, self._ctx.wall())
+        await self._write(recognition, watched, has_ended=bool(over))
+        self._ctx.wanted = self._wanted(recognition, seen)
+
+    async def _recall(self, tx: Transaction, watched: Mapping[str, Watched]) -> Recognition:
+        """Go on from what the supervisor before this one had come to know."""
+        stored = await judgements(tx, self._boot_id)
+        recognition = self._recognition = Recognition(stored.get(MACHINE))
+        now = self._ctx.wall()
+        for run_id, task in watched.items():
+            ran_s = 0.0 if task.started_at is None else max(0.0, now - task.started_at)
+            recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
+        return recognition
+
+    def _limits_of(self, task: Watched, own: Mapping[str, Any]) -> RunLimits:
+        """Give the limits of a run, made anew only when something that they come from has changed."""
+        source = (self._ctx.settings, {**task.settings, **own}, task.timeout_ms, task.on_timeout)
+        run_id = f"{task.task_id}.{task.run}"
+        known = self._limits.get(run_id)
+        if known is None or known[0] != source:
+            limits = RunLimits.of(self._ctx.settings, source[1], timeout_ms=task.timeout_ms)
+            if task.on_timeout == "cancel":  # which is told where it is done
+                limits = replace(limits, timeout_s=None)
+            known = self._limits[run_id] = source, limits
+        return known[1]
+
+    async def _write(
+        self, recognition: Recognition, watched: Mapping[str, Watched], *, has_ended: bool
+    ) -> None:
+        """Tell of what changed and keep what is known, in one transaction. What cannot be told now is told later."""
+        is_due = self._ctx.mono() - self._stored_at >= STORE_EVERY_S
+        if not (self._untold or is_due or has_ended):
+            return
+        now = self._ctx.wall()
+        async with self._ctx.db.write() as tx:
+            told_of: set[str] = set()
+            for change in self._untold:
+                seq = await add_event(tx, _told(change, watched, now))
+                recognition.told(change, seq)
+                told_of.add(change.subject)
+            kept = {*recognition.histories, MACHINE} if is_due else told_of
+            await store_judgements(tx, self._boot_id, {each: _state(recognition, each) for each in kept})
+            if has_ended or is_due:
+                await keep_judgements(tx, self._boot_id, {*recognition.histories, MACHINE})
+        self._ctx.trace("findings-told")
+        self._untold.clear()
+        if is_due:
+            self._stored_at = self._ctx.mono()
+
+    def _wanted(self, recognition: Recognition, seen: Mapping[str, Seen]) -> Wanted:
+        wants = {run_id: recognition.wants(run_id, item.limits) for run_id, item in seen.items()}
+        return Wanted(
+            [run_id for run_id, each in wants.items() if each.pss],
+            [run_id for run_id, each in wants.items() if each.wait_channels],
+        )
+
+
+def _told(change: Change, watched: Mapping[str, Watched], at: float) -> Event:
+    def name_of(run_id: str) -> str:
+        task = watched.get(run_id)
+        return run_id if task is None else f"{task.name} ({task.task_id})"
+
+    task = watched.get(change.subject)
+    subject = Subject() if task is None else Subject(task.task_id, change.subject, task.name)
+    return event(change, subject, at, offered=OFFERED, name_of=name_of)
+
+
+def _state(recognition: Recognition, subject: str) -> JSON:
+    return recognition.machine_to_json() if subject == MACHINE else recognition.to_json(subject)

@@ -1,0 +1,183 @@
+"""What was sampled: kept in memory for some minutes, and summed up on disk."""
+
+from __future__ import annotations
+
+import logging
+import math
+from array import array
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from claudine_mcp.core.samples import SystemSample, TreeSample
+from claudine_mcp.core.series import MACHINE_METRICS, TASK_METRICS, Row, Values, row_of
+from claudine_mcp.registry.metrics import MACHINE, SPAN_S, Latest, MetricsError, MetricsStore
+
+log = logging.getLogger(__name__)
+
+RAW_S: Final = 600.0
+"""How long each sample is kept in memory."""
+MOST_RAW: Final = 6000
+"""Samples of one subject, however short the interval."""
+
+
+class Raw:
+    """The last measurements of one subject: 8 bytes each.
+
+    Args:
+        width: how many metrics there are.
+        interval_s: between two measurements, about.
+    """
+
+    def __init__(self, width: int, interval_s: float) -> None:
+        self._record = width + 1
+        self._capacity = max(SPAN_S, min(MOST_RAW, math.ceil(RAW_S / interval_s)))
+        self._numbers = array("d")
+        self._count = 0
+        self._stored = 0
+
+    def add(self, at: float, values: Values) -> None:
+        """Take a measurement; one that is too old makes room."""
+        numbers = array("d", [at, *(math.nan if value is None else value for value in values)])
+        place = self._count % self._capacity * self._record
+        self._numbers[place : place + self._record] = numbers
+        self._count += 1
+
+    def last(self, count: int) -> list[tuple[float, Values]]:
+        """Give the newest measurements with their times, oldest first; fewer if there are fewer."""
+        first = max(0, self._count - self._capacity, self._count - count)
+        return [self._at(number) for number in range(first, self._count)]
+
+    def take(self, until: float | None) -> list[Row]:
+        """Sum up what was not taken before, by stretches of `SPAN_S`; that of `until` is not over, and stays."""
+        found = self.last(self._count - self._stored)
+        whole = [item for item in found if until is None or _stretch(item[0]) != _stretch(until)]
+        self._stored = self._count - (len(found) - len(whole))
+        return [
+            row_of(at, SPAN_S, [values for _, values in group])
+            for at, group in groupby(whole, lambda item: _stretch(item[0]))
+        ]
+
+    def _at(self, number: int) -> tuple[float, Values]:
+        place = number % self._capacity * self._record
+        at, *values = self._numbers[place : place + self._record]
+        return at, tuple(None if math.isnan(value) else value for value in values)
+
+
+def _stretch(at: float) -> float:
+    return at // SPAN_S * SPAN_S
+
+
+class Recorder:
+    """Takes the samples of each tick, and writes them down all at once, every `SPAN_S`. Blocks.
+
+    Args:
+        directory: the state directory.
+        interval_s: between two ticks.
+    """
+
+    def __init__(self, directory: Path, interval_s: float) -> None:
+        self._store = MetricsStore(directory)
+        self._interval_s = interval_s
+        self._raw: dict[str, Raw] = {}
+        self._before: dict[str, TreeSample] = {}
+        self._last: dict[str, tuple[float, TreeSample, float | None]] = {}
+        self._machine: tuple[float, SystemSample] | None = None
+        self._stretch: float | None = None
+        self._has_failed = False
+
+    def take(self, wall: float, samples: Mapping[str, TreeSample], system: SystemSample) -> None:
+        """Keep the samples of one tick, which was at `wall`, seconds since the epoch."""
+        for run, sample in samples.items():
+            percent = cpu_percent(self._before.get(run), sample)
+            self._keep(run, wall, task_values(sample, percent))
+            self._last[run] = wall, sample, percent
+        self._keep(MACHINE, wall, machine_values(system))
+        self._machine = wall, system
+        over = self._raw.keys() - samples.keys() - {MACHINE}
+        self._before = dict(samples)
+        if self._stretch != _stretch(wall):
+            self._stretch = _stretch(wall)
+            self._write(wall, over)
+
+    def recent(self, run: str, count: int) -> list[tuple[float, Values]]:
+        """Give the newest measurements of a run (`TASK_METRICS`) with their times, oldest first."""
+        raw = self._raw.get(run)
+        return [] if raw is None else raw.last(count)
+
+    def tidy(self, wall: float, kept_s: float, known: Collection[str]) -> None:
+        """Make hours of what is old, and remove what is older, or of tasks that are not known any more."""
+        self._guarded(lambda: self._store.tidy(wall, kept_s, known))
+
+    def close(self) -> None:
+        """Write down what is left, and let go of the file."""
+        if self._raw:
+            self._write(None, list(self._raw))
+        self._store.close()
+
+    def _keep(self, subject: str, wall: float, values: Values) -> None:
+        raw = self._raw.get(subject)
+        if raw is None:
+            raw = self._raw[subject] = Raw(len(values), self._interval_s)
+        raw.add(wall, values)
+
+    def _write(self, wall: float | None, over: Collection[str]) -> None:
+        rows = {subject: raw.take(None if subject in over else wall) for subject, raw in self._raw.items()}
+        tasks = [(subject, row) for subject, found in rows.items() if subject != MACHINE for row in found]
+        latest = [
+            (run, Latest(at, task_json(sample, percent))) for run, (at, sample, percent) in self._last.items()
+        ]
+        if self._machine is not None:
+            latest.append((MACHINE, Latest(self._machine[0], asdict(self._machine[1]))))
+        self._last = {}
+        self._guarded(lambda: self._store.write(tasks, rows.get(MACHINE, []), latest))
+        for subject in over:
+            del self._raw[subject]
+
+    def _guarded(self, write: Callable[[], None]) -> None:
+        """Do without the series, rather than without what is sampled, when the disk is full."""
+        try:
+            write()
+        except MetricsError as error:
+            if not self._has_failed:
+                log.warning("%s", error)
+            self._has_failed = True
+        else:
+            self._has_failed = False
+
+
+def cpu_percent(before: TreeSample | None, sample: TreeSample) -> float | None:
+    """Give the per cent of a processor that were used between two samples."""
+    if before is None or sample.at <= before.at:
+        return None
+    return 100 * (sample.cpu_s - before.cpu_s) / (sample.at - before.at)
+
+
+def task_values(sample: TreeSample, percent: float | None) -> Values:
+    """Give what is recorded of a sample, in the order of `TASK_METRICS`."""
+    return tuple(percent if name == "cpu_percent" else getattr(sample, name) for name in TASK_METRICS)
+
+
+def task_json(sample: TreeSample, percent: float | None) -> dict[str, Any]:
+    """Give a sample as it is shown while it is the last one; times by their age."""
+    known = asdict(sample)
+    del known["at"], known["pss_at"]
+    pss_age_s = None if sample.pss_at is None else round(sample.at - sample.pss_at, 1)
+    return known | {"cpu_percent": percent, "pss_age_s": pss_age_s}
+
+
+def machine_values(system: SystemSample) -> Values:
+    """Give what is recorded of a sample, in the order of `MACHINE_METRICS`."""
+    pressure = system.pressure
+    known = {
+        "available_bytes": system.available_bytes,
+        "swap_used_bytes": system.swap_used_bytes,
+        "load": system.load,
+        "cpu_pressure": None if pressure is None else pressure.cpu_some,
+        "memory_pressure": None if pressure is None else pressure.memory_some,
+        "io_pressure": None if pressure is None else pressure.io_some,
+        "disk_free_bytes": system.disk_free_bytes,
+    }
+    return tuple(known[name] for name in MACHINE_METRICS)

@@ -93,6 +93,13 @@ class Recognition:
             [] if conditions is None else [change._replace(subject=run_id) for change in conditions.end(at)]
         )
 
+    def rest(self, at: float) -> list[Change]:
+        """Forget all runs, since there is none any more; give what that clears of the machine, which nobody watches."""
+        for run_id in list(self.histories):
+            self.end(run_id, at)
+        self.around = Around(MachineHistory())
+        return self.conditions[MACHINE].end(at)
+
     def tick(
         self, seen: Mapping[str, Seen], system: SystemSample | None, limits: MachineLimits, now: float
     ) -> list[Change]:

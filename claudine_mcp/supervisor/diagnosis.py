@@ -73,6 +73,18 @@ class Diagnosis:
         await self._write(recognition, watched, has_ended=bool(over))
         self._ctx.wanted = self._wanted(recognition, seen)
 
+    async def rest(self) -> None:
+        """There is no run: what was wrong with the machine is over as far as anyone can tell, and is told to be."""
+        if self._recognition is None:
+            async with self._ctx.db.read() as tx:
+                self._recognition = Recognition((await judgements(tx, self._boot_id)).get(MACHINE))
+        recognition = self._recognition
+        has_ended = bool(recognition.histories)
+        self._limits.clear()
+        self._untold = [change for change in self._untold if change.subject == MACHINE]
+        self._untold += recognition.rest(self._ctx.mono())
+        await self._write(recognition, {}, has_ended=has_ended)
+
     async def _recall(self, tx: Transaction, watched: Mapping[str, Watched]) -> Recognition:
         """Go on from what the supervisor before this one had come to know."""
         stored = await judgements(tx, self._boot_id)

@@ -31,6 +31,8 @@ AGAIN_AFTER_S: Final = 5.0
 
 Judge = Callable[[Tick], Awaitable[None]]
 """Is called once a tick, after what was seen is in `Context.tick`; not while there is nothing to be seen."""
+Rest = Callable[[], Awaitable[None]]
+"""Is called once a tick while there is no run."""
 
 
 class Sampler:
@@ -41,6 +43,7 @@ class Sampler:
         watchers: the runs that are followed, by run id.
         ballast: given up when the disk is found full.
         judges: what is done about what was seen, in this order.
+        rests: what is done while there is no run, in this order.
     """
 
     def __init__(
@@ -49,10 +52,12 @@ class Sampler:
         watchers: Mapping[str, Watcher],
         ballast: Ballast,
         judges: Sequence[Judge] = (),
+        rests: Sequence[Rest] = (),
     ) -> None:
         self._ctx = ctx
         self._ballast = ballast
         self._judges = judges
+        self._rests = rests
         self._logs = LogLimits(ctx, watchers)
         self._system = SystemSampler(ctx.state_dir)
         self._recorder = Recorder(ctx.state_dir, self._interval_s())
@@ -87,6 +92,9 @@ class Sampler:
         seen = self._ctx.tick = await self._look(record=True)
         await self._logs.enforce()
         if seen is None:
+            if not self._ctx.observed:
+                for rest in self._rests:
+                    await rest()
             return
         if self._ctx.mono() >= self._tidy_at:
             self._tidy_at = self._ctx.mono() + TIDY_EVERY_S

@@ -255,6 +255,7 @@ def test_what_is_stopped_is_not_deadlocked() -> None:
 def test_the_names_of_the_kernel_are_told_apart() -> None:
     assert wait_of("futex_do_wait") is Wait.LOCK
     assert wait_of("ep_poll") is Wait.EVENT
+    assert wait_of("wait_for_partner") is Wait.PIPE_PARTNER
     assert wait_of("0") is Wait.UNKNOWN
     assert waits_of(None) == frozenset()
     assert not is_deadlock(frozenset())

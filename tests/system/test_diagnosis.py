@@ -13,7 +13,7 @@ from support import Home, ended, in_state, wait_for
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import Event, Severity, Task
 from claudine_mcp.core.states import State
-from claudine_mcp.front.alerts import answer
+from claudine_mcp.front.alerts import alerts_of, answer
 from claudine_mcp.front.following import events_page
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.monitoring import configure, settings_in_force
@@ -172,3 +172,25 @@ async def test_a_timeout_that_is_raised_clears_its_warning(quick: Home) -> None:
         await update_task(front, task.id, timeout="1h")
         (recovered,) = await wait_for(raised(front, task, "task:recovered")) or []
         assert recovered.data["of"] == "task:overdue"
+
+
+async def test_what_was_wrong_with_all_runs_together_is_over_when_the_last_has_ended(quick: Home) -> None:
+    quick.configure(monitoring={"sampleInterval": "100ms"}, limits={"softMaxConcurrent": 1})
+
+    async def told_of_all(kind: str) -> list[Event]:
+        page = await events_page(front, 0, min_severity=Severity.DEBUG)
+        return [event for event in page.events if event.task_id is None and event.type == kind]
+
+    async with quick.front(keep=True) as front:
+        tasks = [
+            await front.submit_command(CommandRequest(PRINTS_WHEN_TOLD, name=name, priority="P0"))
+            for name in ("one", "other")
+        ]
+        (crowded,) = await wait_for(lambda: told_of_all("limit:concurrency"))
+        (quick.work / "release").touch()
+        for task in tasks:
+            await ended(front, task)
+        (recovered,) = await wait_for(lambda: told_of_all("system:recovered"))
+        assert recovered.data["of"] == "limit:concurrency"
+        assert recovered.data["alertId"] == crowded.seq
+        assert (await alerts_of(front)).alerts == []

@@ -13,6 +13,7 @@ class Wait(StrEnum):
 
     LOCK = "a lock"
     PIPE_FULL = "someone to read from a pipe"
+    PIPE_PARTNER = "someone to open the other end of a pipe"
     CHILD = "a child"
     FILE_LOCK = "a file that someone else has locked"
     PIPE_EMPTY = "something to read from a pipe"
@@ -30,6 +31,7 @@ _PREFIXES: Final = (
     ("anon_pipe_read", Wait.PIPE_EMPTY),
     ("pipe_read", Wait.PIPE_EMPTY),
     ("pipe_wait", Wait.PIPE_EMPTY),
+    ("wait_for_partner", Wait.PIPE_PARTNER),
     ("do_wait", Wait.CHILD),
     ("kernel_wait4", Wait.CHILD),
     ("locks_lock", Wait.FILE_LOCK),

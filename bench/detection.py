@@ -29,6 +29,7 @@ from claudine_mcp.core.units import human_duration
 
 STRONGER = {"task:high-memory": "task:critical-memory", "task:stalled": "task:deadlocked"}
 """What says the same and more, so that the weaker word need not be given besides."""
+STRONGEST = frozenset(STRONGER.values())
 SCENARIOS = Path(__file__).with_name("scenarios")
 PRECISION, RECALL = 0.98, 0.95
 QUICK_SEEDS = 1
@@ -81,7 +82,8 @@ def judge(scenario: Scenario, seed: int) -> Scores:
     wanted = {finding for expected in scenario.expected for finding in expected.findings}
     allowed = scenario.allowed | {DEADLOCKED for expected in scenario.expected if may_hang(expected)}
     right: dict[int, str] = {}
-    for expected in scenario.expected:
+    # First the stronger words, so that one is not used up by the weaker that it stands for.
+    for expected in sorted(scenario.expected, key=lambda item: STRONGEST.isdisjoint(item.findings)):
         name = expected.findings[0]
         match = find(told, expected, wanted, right)
         if match is None:

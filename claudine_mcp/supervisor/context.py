@@ -69,6 +69,7 @@ class Context:
         observed: the runs that may have processes, by run id.
         tick: the newest look at the observed runs and the machine; None while nothing runs, or nobody is to look.
         over: runs that have ended, and their directories, since they were last looked at.
+        ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         watch: has the supervisor woken when this file grows.
@@ -85,6 +86,7 @@ class Context:
     tick: Tick | None = None
     over: list[tuple[Run, Path]] = field(default_factory=list[tuple[Run, Path]])
     wanted: Wanted = Wanted()
+    ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore

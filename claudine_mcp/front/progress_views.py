@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from claudine_mcp.core.classes import class_of
-from claudine_mcp.core.eta import Eta, PastRun, from_history
 from claudine_mcp.core.models import Task
 from claudine_mcp.core.progress.model import ACTIVITY, TURNS
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import format_time, human_duration
 from claudine_mcp.front.view import View
+
+if TYPE_CHECKING:
+    from claudine_mcp.core.eta import PastRun
 
 
 class ProgressView(View):
@@ -108,15 +109,16 @@ def eta_view(task: Task, past: Sequence[PastRun], now: float) -> EtaView | None:
         left_s = known["p90At"] - now
         if left_s < 0:
             return EtaView(unknown=f"by its progress it should have been over {human_duration(-left_s)} ago")
-        return _shown(Eta(known["p50At"] - now, left_s), "its progress")
+        return _shown(known["p50At"] - now, left_s, "its progress")
+    from claudine_mcp.core.classes import class_of  # noqa: PLC0415 - start-up time
+    from claudine_mcp.core.eta import Eta, from_history  # noqa: PLC0415
+
     title = class_of(task.kind, task.cwd, task.spec, task.labels).title
     eta = from_history(past, max(now - task.started_at, 0.0), title)
     if isinstance(eta, Eta):
-        return _shown(eta, f"{len(past)} earlier runs of {title}")
+        return _shown(eta.p50_s, eta.p90_s, f"{len(past)} earlier runs of {title}")
     return EtaView(unknown=f"{known['unknown']}; {eta.because}")
 
 
-def _shown(eta: Eta, basis: str) -> EtaView:
-    return EtaView(
-        p50_seconds=round(max(eta.p50_s, 0.0)), p90_seconds=round(max(eta.p90_s, 0.0)), basis=basis
-    )
+def _shown(p50_s: float, p90_s: float, basis: str) -> EtaView:
+    return EtaView(p50_seconds=round(max(p50_s, 0.0)), p90_seconds=round(max(p90_s, 0.0)), basis=basis)

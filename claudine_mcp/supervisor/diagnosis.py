@@ -52,7 +52,7 @@ class Diagnosis:
                 item.task_id: call_label(item.args["tool"], tool_summary(item.args["input"]))
                 for item in await open_questions(tx)
             }
-            recognition = self._recognition or await self._recall(tx, watched)
+            recognition = self._recognition or await self._recall(tx, watched, tick.system.at)
         settings = self._ctx.settings
         seen: dict[str, Seen] = {}
         for run_id, sample in tick.runs.items():
@@ -62,6 +62,8 @@ class Diagnosis:
             activity = watcher.activity(asked.get(task.task_id, ""))
             if activity is not None:
                 limits = self._limits_of(task, own.get(task.task_id, {}))
+                if run_id not in recognition.histories:
+                    recognition.begin(run_id, ran_s=watcher.ran_s(task.started_at, sample.at))
                 seen[run_id] = Seen(sample, limits, activity, task.is_suspended)
         over = [run_id for run_id in recognition.histories if run_id not in watched]
         for run_id in over:
@@ -73,13 +75,13 @@ class Diagnosis:
         await self._write(recognition, watched, has_ended=bool(over))
         self._ctx.wanted = self._wanted(recognition, seen)
 
-    async def _recall(self, tx: Transaction, watched: Mapping[str, Watched]) -> Recognition:
+    async def _recall(self, tx: Transaction, watched: Mapping[str, Watched], at: float) -> Recognition:
         """Go on from what the supervisor before this one had come to know."""
         stored = await judgements(tx, self._boot_id)
         recognition = self._recognition = Recognition(stored.get(MACHINE))
-        now = self._ctx.wall()
         for run_id, task in watched.items():
-            ran_s = 0.0 if task.started_at is None else max(0.0, now - task.started_at)
+            watcher = self._watchers.get(run_id)
+            ran_s = 0.0 if watcher is None else watcher.ran_s(task.started_at, at)
             recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
         return recognition
 

@@ -123,7 +123,7 @@ class Watcher(Ending):
 
     async def _running(self, task: Task) -> None:
         start = self.seen.start
-        now = self.ctx.wall()
+        now, self._began_at = self.ctx.wall(), self.ctx.mono()
         async with self.ctx.db.write() as tx:
             await move(
                 tx, task, Trigger.SPAWNED, announce.started(task, self.run, now), started_at=now, supervised=1
@@ -174,11 +174,11 @@ class Watcher(Ending):
         is_wanted = task.spec.get("onTimeout") == "cancel"
         if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
-        now = self.ctx.wall()
-        left = task.started_at + limit / 1000 - now
+        left = limit / 1000 - self.ran_s(task.started_at, self.ctx.mono())
         if left > 0:
             self.look_within(left)
             return
+        now = self.ctx.wall()
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)
             await add_event(tx, announce.timed_out(task, self.run, now))

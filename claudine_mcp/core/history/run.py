@@ -75,6 +75,7 @@ class History:
     """
 
     __slots__ = (
+        "_late_s",
         "_output_bytes",
         "_read_bytes",
         "_still_cpu_s",
@@ -123,7 +124,7 @@ class History:
         self.memory = Memory()
         self.marks = Marks(first_mark_s)
         self.trend = MemoryTrend(bucket_s)
-        self._still_cpu_s = 0.0
+        self._still_cpu_s = self._late_s = 0.0
         self._output_bytes: int | None = None
         self._read_bytes = self._written_bytes = 0
 
@@ -169,6 +170,9 @@ class History:
         counted_s = 0.0 if suspended or self.suspended else min(passed_s, step_s)
         self.sample, self.at, self.suspended = sample, sample.at, suspended
         self.clock_s += counted_s
+        # What is seen now came at some time since the look before: half of that is the best guess, and lets no
+        # threshold be missed by a tick that comes a millisecond early.
+        self._late_s = counted_s / 2 if counted_s == passed_s else 0.0
         if counted_s:
             self.ran_s += passed_s
         self._follow_processors(before, sample, passed_s, counted_s)
@@ -247,8 +251,9 @@ class History:
     def _speak(self, sample: TreeSample) -> None:
         if self.doing not in self.pauses:
             self.pauses[self.doing] = Pauses()
-        self.pauses[self.doing].add(self.clock_s - self.spoke_s)
-        self.spoke_s, self.spoke_at = self.clock_s, sample.at
+        spoke_s = self.clock_s - self._late_s
+        self.pauses[self.doing].add(spoke_s - self.spoke_s)
+        self.spoke_s, self.spoke_at = spoke_s, sample.at - self._late_s
         self.has_spoken = True
 
     # -- storing ------------------------------------------------------------------------------------------

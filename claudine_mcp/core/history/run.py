@@ -192,7 +192,9 @@ class History:
 
     def _begin(self, sample: TreeSample) -> None:
         if not self.at:
-            self.at = self.spoke_at = sample.at
+            self.at = sample.at
+            self.spoke_s = -self.ran_s / 2 if self.is_whole else 0.0  # as in `fold`
+            self.spoke_at = sample.at + self.spoke_s
         if self._output_bytes is None:
             self._output_bytes = sample.output_bytes
         self._still_cpu_s = sample.cpu_s

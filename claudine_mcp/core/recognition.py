@@ -93,6 +93,12 @@ class Recognition:
             [] if conditions is None else [change._replace(subject=run_id) for change in conditions.end(at)]
         )
 
+    def rest(self, at: float) -> list[Change]:
+        """Forget all runs, since there are none any more; give what that clears of the machine."""
+        for run_id in list(self.histories):
+            self.end(run_id, at)
+        return self.conditions[MACHINE].end(at)
+
     def tick(
         self, seen: Mapping[str, Seen], system: SystemSample | None, limits: MachineLimits, now: float
     ) -> list[Change]:

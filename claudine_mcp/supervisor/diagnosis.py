@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from claudine_mcp.core.alerts import OFFERED
 from claudine_mcp.core.announcing import Subject, event
-from claudine_mcp.core.findings import Change
+from claudine_mcp.core.findings import Change, Step
 from claudine_mcp.core.models import JSON, Event
 from claudine_mcp.core.recognition import MACHINE, Recognition, Seen
 from claudine_mcp.core.rules import MachineLimits, RunLimits
@@ -40,11 +40,13 @@ class Diagnosis:
         self._boot_id = boot_id()
         self._recognition: Recognition | None = None
         self._untold: list[Change] = []
+        self._is_at_rest = False
         self._limits: dict[str, tuple[Any, RunLimits]] = {}
         self._stored_at = ctx.mono()
 
     async def judge(self, tick: Tick) -> None:
         """Judge what one look has shown; write down what changed, and what is known by now if it is time."""
+        self._is_at_rest = False
         async with self._ctx.db.read() as tx:
             watched = await watched_tasks(tx)
             own = await own_settings(tx)
@@ -74,6 +76,19 @@ class Diagnosis:
         self._untold += recognition.tick(seen, tick.system, machine_limits, self._ctx.wall())
         await self._write(recognition, watched, has_ended=bool(over))
         self._ctx.wanted = self._wanted(recognition, seen)
+
+    async def rest(self) -> None:
+        """Forget what was known: nothing runs any more, and so nobody looks, neither at runs nor at the machine."""
+        if self._is_at_rest:
+            return
+        async with self._ctx.db.read() as tx:
+            recognition = self._recognition or await self._recall(tx, {}, self._ctx.mono())
+            is_left = bool((await judgements(tx, self._boot_id)).keys() - {MACHINE})
+        self._limits.clear()
+        self._untold = [change for change in self._untold if change.subject == MACHINE]
+        self._untold += recognition.rest(self._ctx.mono())
+        await self._write(recognition, {}, has_ended=is_left)
+        self._is_at_rest = True
 
     async def _recall(self, tx: Transaction, watched: Mapping[str, Watched], at: float) -> Recognition:
         """Go on from what the supervisor before this one had come to know."""
@@ -135,7 +150,10 @@ def _told(change: Change, watched: Mapping[str, Watched], at: float) -> Event:
 
     task = watched.get(change.subject)
     subject = Subject() if task is None else Subject(task.task_id, change.subject, task.name)
-    return event(change, subject, at, offered=OFFERED, name_of=name_of)
+    told = event(change, subject, at, offered=OFFERED, name_of=name_of)
+    if change.step is Step.CLEARED and not watched:
+        return replace(told, message=f"no task runs any more; with that {change.finding.type} is past")
+    return told
 
 
 def _state(recognition: Recognition, subject: str) -> JSON:

@@ -72,8 +72,9 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
-        judges = (Heartbeat(ctx).judge, Diagnosis(ctx, self._watchers).judge)
-        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges)
+        diagnosis = Diagnosis(ctx, self._watchers)
+        judges = (Heartbeat(ctx).judge, diagnosis.judge)
+        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, diagnosis.rest)
         self._notifier = Notifier(ctx, lambda: reap(ctx))
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}

@@ -31,6 +31,7 @@ AGAIN_AFTER_S: Final = 5.0
 
 Judge = Callable[[Tick], Awaitable[None]]
 """Is called once a tick, after what was seen is in `Context.tick`; not while there is nothing to be seen."""
+Rest = Callable[[], Awaitable[None]]
 
 
 class Sampler:
@@ -41,6 +42,7 @@ class Sampler:
         watchers: the runs that are followed, by run id.
         ballast: given up when the disk is found full.
         judges: what is done about what was seen, in this order.
+        rest: what is done instead while nothing runs.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Sampler:
         watchers: Mapping[str, Watcher],
         ballast: Ballast,
         judges: Sequence[Judge] = (),
+        rest: Rest | None = None,
     ) -> None:
         self._ctx = ctx
         self._ballast = ballast
         self._judges = judges
+        self._at_rest = rest
         self._logs = LogLimits(ctx, watchers)
         self._system = SystemSampler(ctx.state_dir)
         self._recorder = Recorder(ctx.state_dir, self._interval_s())
@@ -87,6 +91,8 @@ class Sampler:
         seen = self._ctx.tick = await self._look(record=True)
         await self._logs.enforce()
         if seen is None:
+            if self._at_rest is not None and not self._ctx.observed:
+                await self._at_rest()
             return
         if self._ctx.mono() >= self._tidy_at:
             self._tidy_at = self._ctx.mono() + TIDY_EVERY_S

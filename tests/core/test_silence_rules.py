@@ -286,3 +286,8 @@ def test_a_run_that_speaks_only_before_the_first_look_is_not_told_late_either() 
     run.tick(0.8)
     told = [change for _ in range(300) for change in run.tick(0.9999)]
     assert raised(told) == [STALLED]
+
+
+def test_a_run_that_speaks_between_looks_that_are_far_apart_is_not_silent() -> None:
+    run = Watched(RunLimits(stall_s=1.0))
+    assert raised(run.go(60, step=9.0, output=10)) == []

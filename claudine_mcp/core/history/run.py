@@ -27,6 +27,9 @@ HOT_WAITING: Final = 0.1
 """Processors in use by a run that computes; the second where it waits for its turn on a busy machine."""
 STAGE_S: Final = 1.0
 """What passes faster is not remembered as a stage."""
+LATE_S: Final = 0.5
+"""What is seen now came at some time since the look before; it is dated half of that back, but no more than this: less
+than the shortest threshold, and enough that none is missed because a tick came some milliseconds early."""
 LONGEST_CYCLE: Final = 3
 ASKING: Final = "permission"
 RETRYING: Final = "retrying"
@@ -170,9 +173,7 @@ class History:
         counted_s = 0.0 if suspended or self.suspended else min(passed_s, step_s)
         self.sample, self.at, self.suspended = sample, sample.at, suspended
         self.clock_s += counted_s
-        # What is seen now came at some time since the look before: half of that is the best guess, and lets no
-        # threshold be missed by a tick that comes a millisecond early.
-        self._late_s = counted_s / 2 if counted_s == passed_s else 0.0
+        self._late_s = min(counted_s / 2, LATE_S) if counted_s == passed_s else 0.0
         if counted_s:
             self.ran_s += passed_s
         self._follow_processors(before, sample, passed_s, counted_s)
@@ -193,7 +194,7 @@ class History:
     def _begin(self, sample: TreeSample) -> None:
         if not self.at:
             self.at = sample.at
-            self.spoke_s = -self.ran_s / 2 if self.is_whole else 0.0  # as in `fold`
+            self.spoke_s = -min(self.ran_s / 2, LATE_S) if self.is_whole else 0.0
             self.spoke_at = sample.at + self.spoke_s
         if self._output_bytes is None:
             self._output_bytes = sample.output_bytes

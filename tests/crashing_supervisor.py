@@ -13,7 +13,8 @@ With ``PAUSE_AT`` it waits at such a point, as a whole, until the file ``PAUSE_U
 
 It does not sweep what is old: that comes at its own times, and would upset the count of transactions.
 ``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
-exit status of a process neither by waiting for it nor from the kernel.
+exit status of a process neither by waiting for it nor from the kernel. ``CLOCK`` is a file that says by how many
+seconds its clock is ahead.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ def patch() -> None:
     if os.environ.get("CRASH_BLIND"):
         observation.wait_status = lambda _pidfd: None
         observation.STATUS_WAIT_S = 0.2
+    if clock := os.environ.get("CLOCK"):
+        Context.wall = staticmethod(lambda: time.time() + float(Path(clock).read_text()))
 
 
 if __name__ == "__main__":

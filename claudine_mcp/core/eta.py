@@ -91,7 +91,7 @@ class Pace:
         step, took_s = done - self._last[0], at - self._last[1]
         if step <= 0 or took_s <= 0 or took_s < _STEP_SHARE * (at - self._start[1]):
             return
-        logarithm = math.log(took_s / step)
+        logarithm = math.log(took_s) - math.log(step)  # the quotient itself may be too small for a number
         self._done.add(step)
         self._time.add(took_s)
         self._log.add(logarithm)

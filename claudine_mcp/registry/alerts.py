@@ -14,7 +14,8 @@ from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import EVENT_COLUMNS, LAST_SEQ, event_of
 
 EVENT_FIELDS = ", ".join(f"events.{name}" for name in EVENT_COLUMNS.split(", "))
-SILENT = "answered_at IS NOT NULL OR coalesce(snoozed_until, 0) > ?"
+SILENT = "answered_at IS NOT NULL OR (snoozed_until IS NOT NULL AND snoozed_at <= ?1 AND ?1 < snoozed_until)"
+"""A snooze that begins only now, since the clock was set back, is over: it might last for hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,11 @@ async def answer_alert(
     tx: Transaction, seq: int, answer: str, at: float, *, snoozed_until: float | None = None
 ) -> None:
     """Note what was said to an alert; with `snoozed_until` it comes up again then, if it has not passed."""
-    answered_at = at if snoozed_until is None else None
+    answered_at, snoozed_at = (at, None) if snoozed_until is None else (None, at)
     await tx.run(
-        "UPDATE alerts SET answer = ?, answered_at = ?, snoozed_until = ? WHERE seq = ? AND cleared_at IS NULL",
-        (answer, answered_at, snoozed_until, seq),
+        "UPDATE alerts SET answer = ?, answered_at = ?, snoozed_at = ?, snoozed_until = ?"
+        " WHERE seq = ? AND cleared_at IS NULL",
+        (answer, answered_at, snoozed_at, snoozed_until, seq),
     )
     # What has been heard three times is said again after a snooze.
     await tx.run("DELETE FROM handed WHERE seq = ?", (seq,))

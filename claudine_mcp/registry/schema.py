@@ -120,6 +120,7 @@ CREATE TABLE alerts (
     cleared_at REAL,
     answered_at REAL,
     answer TEXT,
+    snoozed_at REAL,
     snoozed_until REAL
 ) STRICT;
 CREATE INDEX alerts_open ON alerts (seq) WHERE cleared_at IS NULL;

@@ -135,12 +135,14 @@ class OpenWaits:
         """Give the tool's result, if what was waited for has happened, or the time is over."""
         try:
             waited = await gathering.look()
-            if (
-                waited is None
-                and wait.timeout_s is not None
-                and time.time() >= wait.began_at + wait.timeout_s
-            ):
-                waited = gathering.answer(timed_out(wait.timeout_s))
+            if waited is None and wait.timeout_s is not None:
+                passed_s = time.time() - wait.began_at
+                if passed_s >= wait.timeout_s:
+                    waited = gathering.answer(timed_out(wait.timeout_s))
+                elif passed_s < 0:
+                    waited = gathering.answer(
+                        "the clock was set back, so that nobody knows how much time is left"
+                    )
             return None if waited is None else await self._answer(wait, waited)
         except NotFound as error:  # the task was removed
             return _dumped(CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True))

@@ -39,6 +39,7 @@ class Conversation:
         messages = Messages(ctx, watchers)
         self.send = messages.send
         self.unseen = messages.unseen
+        self._asked_at: dict[str, float] = {}
 
     async def ask(self, command: Command) -> None:
         """Raise a run's question; end it when nobody has answered in time, or nobody waits for the answer any more."""
@@ -54,9 +55,13 @@ class Conversation:
             async with self._ctx.db.write() as tx:
                 alert = await add_event(tx, question(task, command.args, now, limit_s))
                 await take_command(tx, command, now, args={**command.args, "alertId": alert})
-        elif now - command.created_at >= limit_s:
+        elif self._ctx.mono() - self._asked_at.setdefault(command.id, self._since(command)) >= limit_s:
             text = f"nobody answered within {human_duration(limit_s)} (claude.askTimeout), so it was denied"
             await self._answer(command, {"behavior": "deny", "message": text}, f"is over: {text}")
+
+    def _since(self, asked: Command) -> float:
+        """Give when a question was asked, by a clock that nobody sets from here on."""
+        return self._ctx.mono() - max(0.0, self._ctx.wall() - asked.created_at)
 
     async def withdraw(self, command: Command) -> None:
         """End a question whose asker does not wait for the answer any more."""
@@ -116,6 +121,7 @@ class Conversation:
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None
     ) -> None:
         now = self._ctx.wall()
+        self._asked_at.pop(asked.id, None)
         async with self._ctx.db.write() as tx:
             await finish_command(tx, asked.id, result, now)
             if told is not None and asked.task_id is not None:

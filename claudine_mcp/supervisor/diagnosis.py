@@ -43,11 +43,13 @@ class Diagnosis:
         self._recognition: Recognition | None = None
         self._untold: list[Change] = []
         self._forgotten: dict[int, str] = {}
+        self._is_at_rest = False
         self._limits: dict[str, tuple[Any, RunLimits]] = {}
         self._stored_at = ctx.mono()
 
     async def judge(self, tick: Tick) -> None:
         """Judge what one look has shown; write down what changed, and what is known by now if it is time."""
+        self._is_at_rest = False
         async with self._ctx.db.read() as tx:
             watched = await watched_tasks(tx)
             own = await own_settings(tx)
@@ -55,7 +57,7 @@ class Diagnosis:
                 item.task_id: call_label(item.args["tool"], tool_summary(item.args["input"]))
                 for item in await open_questions(tx)
             }
-            recognition = self._recognition or await self._recall(tx, watched)
+            recognition = self._recognition or await self._recall(tx, watched, tick.system.at)
         settings = self._ctx.settings
         seen: dict[str, Seen] = {}
         for run_id, sample in tick.runs.items():
@@ -65,6 +67,8 @@ class Diagnosis:
             activity = watcher.activity(asked.get(task.task_id, ""))
             if activity is not None:
                 limits = self._limits_of(task, own.get(task.task_id, {}))
+                if run_id not in recognition.histories:
+                    recognition.begin(run_id, ran_s=watcher.ran_s(task.started_at, sample.at))
                 seen[run_id] = Seen(sample, limits, activity, task.is_suspended)
         over = [run_id for run_id in recognition.histories if run_id not in watched]
         for run_id in over:
@@ -78,27 +82,29 @@ class Diagnosis:
         self._ctx.ran_s = {run_id: history.ran_s for run_id, history in recognition.histories.items()}
 
     async def rest(self) -> None:
-        """There is no run: what was wrong with the machine is over as far as anyone can tell, and is told to be."""
-        if self._recognition is None:
-            async with self._ctx.db.read() as tx:
-                await self._recall(tx, {})
-        recognition = self._recognition or Recognition()
-        has_ended = bool(recognition.histories)
+        """Forget what was known: nothing runs any more, and so nobody looks, neither at runs nor at the machine."""
+        if self._is_at_rest:
+            return
+        async with self._ctx.db.read() as tx:
+            recognition = self._recognition or await self._recall(tx, {}, self._ctx.mono())
+            is_left = bool((await judgements(tx, self._boot_id)).keys() - {MACHINE})
         self._limits.clear()
         self._untold = [change for change in self._untold if change.subject == MACHINE]
         self._untold += recognition.rest(self._ctx.mono())
-        await self._write(recognition, {}, has_ended=has_ended)
+        await self._write(recognition, {}, has_ended=is_left)
+        self._is_at_rest = True
 
-    async def _recall(self, tx: Transaction, watched: Mapping[str, Watched]) -> Recognition:
+    async def _recall(self, tx: Transaction, watched: Mapping[str, Watched], at: float) -> Recognition:
         """Go on from what the supervisor before this one had come to know."""
         stored = await judgements(tx, self._boot_id)
-        recognition = self._recognition = Recognition(stored.get(MACHINE))
-        now = self._ctx.wall()
+        recognition = Recognition(stored.get(MACHINE))
         for run_id, task in watched.items():
-            ran_s = 0.0 if task.started_at is None else max(0.0, now - task.started_at)
+            watcher = self._watchers.get(run_id)
+            ran_s = 0.0 if watcher is None else watcher.ran_s(task.started_at, at)
             recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
         known = recognition.told_of_machine()
         self._forgotten = {seq: kind for seq, kind in (await machine_alerts(tx)).items() if seq not in known}
+        self._recognition = recognition
         return recognition
 
     def _limits_of(self, task: Watched, own: Mapping[str, Any]) -> RunLimits:
@@ -163,7 +169,10 @@ def _told(change: Change, watched: Mapping[str, Watched], at: float) -> Event:
 
     task = watched.get(change.subject)
     subject = Subject() if task is None else Subject(task.task_id, change.subject, task.name)
-    return event(change, subject, at, offered=OFFERED, name_of=name_of)
+    told = event(change, subject, at, offered=OFFERED, name_of=name_of)
+    if change.step is Step.CLEARED and not watched:
+        return replace(told, message=f"no task runs any more; with that {change.finding.type} is past")
+    return told
 
 
 def _state(recognition: Recognition, subject: str) -> JSON:

@@ -50,9 +50,24 @@ class Following:
         self._stepping = anyio.Lock()
         self.over = False
         self.stopper: Stopper | None = None
+        self._began_at: float | None = None
         self._exited_at: float | None = None
         self._next_look: float | None = None
         self._output: RunOutput | None = None
+
+    def ran_s(self, started_at: float | None, at: float) -> float:
+        """Give for how long the run had run; the time that the machine slept apart, whatever anyone does to its clock.
+
+        Of a run that another supervisor started, only from when this is called first.
+
+        Args:
+            started_at: seconds since the epoch; None: it has only just been started.
+            at: when, on the monotonic clock.
+        """
+        if self._began_at is None:
+            before_s = 0.0 if started_at is None else max(0.0, self.ctx.wall() - started_at)
+            self._began_at = self.ctx.mono() - before_s
+        return max(0.0, at - self._began_at)
 
     def due(self) -> bool:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 3600.0
 COMMANDS_S = 86_400.0
 """A result is read within seconds of its command; a day is for whoever looks into the registry."""
+SIGNS_EVERY_S = 60.0
 SIGNS_OF_LIFE_S = 3600.0
 """300 tasks that print make 2.6 million `task:active` a day, of which only the newest tell anything."""
 BATCH = 200
@@ -36,21 +37,23 @@ EVENTS_BATCH = 2000
 
 
 class Retention:
-    """Removes what is old, once an hour."""
+    """Removes what is old, once an hour; of signs of life there are more, and they go once a minute."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._due_at = ctx.mono()
+        self._due_at = self._signs_due_at = ctx.mono()
 
     async def sweep(self) -> None:
         """Remove what is older than the settings allow, if it is time to look."""
-        if self._ctx.mono() < self._due_at:
+        mono, now = self._ctx.mono(), self._ctx.wall()
+        if mono >= self._signs_due_at:
+            self._signs_due_at = mono + SIGNS_EVERY_S
+            await self._expire(expire_signs_of_life, now - SIGNS_OF_LIFE_S)
+        if mono < self._due_at:
             return
-        self._due_at = self._ctx.mono() + EVERY_S
-        now = self._ctx.wall()
+        self._due_at = mono + EVERY_S
         kept = self._ctx.settings.retention
         await self._expire(expire_events, now - kept.tasks / 1000)
-        await self._expire(expire_signs_of_life, now - SIGNS_OF_LIFE_S)
         async with self._ctx.db.write() as tx:
             await expire_commands(tx, now - COMMANDS_S)
             await forget_cleared(tx, now - COMMANDS_S)

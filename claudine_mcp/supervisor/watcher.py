@@ -125,7 +125,7 @@ class Watcher(Ending):
 
     async def _running(self, task: Task) -> None:
         start = self.seen.start
-        now = self.ctx.wall()
+        now, self._began_at = self.ctx.wall(), self.ctx.mono()
         async with self.ctx.db.write() as tx:
             await move(
                 tx, task, Trigger.SPAWNED, announce.started(task, self.run, now), started_at=now, supervised=1
@@ -176,16 +176,11 @@ class Watcher(Ending):
         is_wanted = task.spec.get("onTimeout") == "cancel"
         if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
-        now = self.ctx.wall()
-        if self.ctx.settings.monitoring.enabled:
-            # Not by the clock on the wall: a laptop that has slept for a night must not cost it.
-            ran_s = self.ctx.ran_s.get(self.run.id)
-            left = MIN_LOOK_S if ran_s is None else limit / 1000 - ran_s
-        else:
-            left = task.started_at + limit / 1000 - now
+        left = limit / 1000 - self._age_s(task)
         if left > 0:
             self.look_within(max(left, MIN_LOOK_S))
             return
+        now = self.ctx.wall()
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)
             await add_event(tx, announce.timed_out(task, self.run, now))
@@ -193,3 +188,12 @@ class Watcher(Ending):
             command = Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
             await add_command(tx, command)
         self.run = replace(self.run, overdue_at=now)
+
+    def _age_s(self, task: Task) -> float:
+        """Give for how long the run has run; suspended time and the machine's sleep apart, as far as is known."""
+        known = self.ctx.ran_s.get(self.run.id)
+        if known is not None:
+            return known
+        if self.ctx.settings.monitoring.enabled and self.seen.launched is None:
+            return 0.0  # a supervisor before this one knew better than the clock on the wall; the first look tells
+        return self.ran_s(task.started_at, self.ctx.mono())

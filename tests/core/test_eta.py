@@ -239,3 +239,9 @@ def test_the_quantiles_of_its_like_hold_for_simulated_runs(name: str, cancelled_
     p50, p90 = (sum(item[each] for item in within) / len(within) for each in (0, 1))
     assert 0.45 <= p50 <= 0.70
     assert 0.85 <= p90 <= 0.95
+
+
+def test_a_step_in_no_time_at_all_is_no_error() -> None:
+    pace = Pace()
+    pace.advance(0.0, 0.0)
+    pace.advance(2.0, 5e-324)

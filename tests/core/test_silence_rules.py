@@ -271,3 +271,24 @@ def test_a_pause_in_retries_does_not_change_what_a_pause_of_the_model_means() ->
     run.go(1, activity=claude("model", 9))
     assert STALLED not in run.open
     assert raised(run.go(310)) == [STALLED]
+
+
+def test_a_silence_is_not_told_a_tick_late_because_ticks_come_a_little_early() -> None:
+    run = Watched()
+    run.go(2, output=10)
+    run.now["output"] = 0
+    told = [change for _ in range(300) for change in run.tick(0.9999)]
+    assert raised(told) == [STALLED]
+
+
+def test_a_run_that_speaks_only_before_the_first_look_is_not_told_late_either() -> None:
+    run = Watched()
+    run.recognition.begin(run.name, ran_s=0.8)
+    run.tick(0.8)
+    told = [change for _ in range(300) for change in run.tick(0.9999)]
+    assert raised(told) == [STALLED]
+
+
+def test_a_run_that_speaks_between_looks_that_are_far_apart_is_not_silent() -> None:
+    run = Watched(RunLimits(stall_s=1.0))
+    assert raised(run.go(60, step=9.0, output=10)) == []

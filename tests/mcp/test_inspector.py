@@ -101,6 +101,22 @@ def test_a_call_that_waits_gives_the_end_of_its_task(inspector: Inspector) -> No
     assert (done["state"], done["task"]["exitCode"]) == ("ended", 3)
 
 
+def test_a_stall_and_an_end_are_told_to_who_waits_for_them(inspector: Inspector) -> None:
+    inspector.home.configure(monitoring={"stallThreshold": "1s"})
+    command = "until test -e release; do sleep 0.05; done"
+    task_id = inspector.call("RunCommand", command=command)["taskId"]
+
+    stall = inspector.call("WaitForEvents", taskIds=[task_id], types=["task:stalled"], after=0)
+    assert [event["type"] for event in stall["events"]] == ["task:stalled"]
+    (alert,) = stall["alerts"]
+    assert (alert["taskId"], alert["severity"]) == (task_id, "warning")
+
+    (inspector.home.work / "release").touch()
+    end = inspector.call("WaitForEvents", taskIds=[task_id], until="ended", after=stall["cursor"])
+    assert [event["type"] for event in end["events"]][-1] == "task:ended"
+    assert "alerts" not in end
+
+
 def test_an_unknown_task_is_a_tool_error_and_no_failure_of_the_connection(inspector: Inspector) -> None:
     done = inspector.run(
         "tools/call", "--tool-name", "TaskStatus", "--tool-args-json", '{"taskId": "nonesuch"}'

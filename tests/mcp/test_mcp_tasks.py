@@ -87,6 +87,18 @@ async def test_the_time_of_a_wait_runs_out_for_a_handle_as_well(client: TaskClie
     assert (events["events"], events["why"]) == ([], "the timeout of 1 s has passed")
 
 
+async def test_a_wait_does_not_last_an_hour_longer_because_the_clock_was_set_back(
+    client: TaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = await client.begin("WaitForEvents", types=["nothing:like-this"], timeout="10m")
+    assert (await client.get(wait))["status"] == "working"
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 3600)
+    events = await client.result(wait)
+    assert events["events"] == []
+    assert events["why"].startswith("the clock was set back")
+
+
 async def test_what_is_wrong_is_told_before_there_is_a_handle(home: Home, client: TaskClient) -> None:
     result = await client.client.session.call_tool("RunCommand", {"command": "", "wait": True})
     assert result.is_error

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.session import IncomingMessage
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import LoggingMessageNotificationParams, ResourceUpdatedNotification
-from support import Home, wait_for
+from support import WAIT_S, Home, wait_for
 
 SERVER = ["-P", "-m", "claudine_mcp"]
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
@@ -139,6 +141,59 @@ async def test_a_resource_that_changes_is_announced_on_the_streams_of_the_modern
             async for change in changes:
                 assert change == ResourceUpdated(uri=uri)
                 break
+
+
+SILENT = "until test -e release; do sleep 0.05; done"
+
+
+def stalls_soon(home: Home) -> None:
+    home.configure(monitoring={"stallThreshold": "2s"})
+
+
+async def test_a_stall_and_an_end_reach_a_client_of_the_handshake_era_without_a_question(home: Home) -> None:
+    stalls_soon(home)
+    async with connected(Heard(home, "--era", "legacy")) as heard:
+        result = await heard.client.call_tool("RunCommand", {"command": SILENT})
+        assert result.structured_content is not None
+        uri = f"claudine://tasks/{result.structured_content['taskId']}"
+        await heard.client.subscribe_resource(uri)  # pyright: ignore[reportDeprecated]
+        await wait_for(lambda: "task:stalled" in heard.types() and uri in heard.updated)
+        heard.updated.clear()
+        (home.work / "release").touch()
+        await wait_for(lambda: "task:ended" in heard.types() and uri in heard.updated)
+    levels = {params.data["type"]: params.level for params in heard.logged}
+    assert (levels["task:stalled"], levels["task:ended"]) == ("warning", "info")
+    assert Counter(heard.types())["task:stalled"] == Counter(heard.types())["task:ended"] == 1
+
+
+async def test_a_stall_and_an_end_reach_a_client_of_the_modern_era(home: Home) -> None:
+    stalls_soon(home)
+    async with connected(Heard(home, log_level="warning")) as heard:
+        result = await heard.client.call_tool("RunCommand", {"command": SILENT})
+        assert result.structured_content is not None
+        task_id = result.structured_content["taskId"]
+        async with heard.client.listen(resource_subscriptions=[f"claudine://tasks/{task_id}"]) as changes:
+            assert await waited_for(heard, task_id, "event", types=["task:stalled"]) == ["task:stalled"]
+            assert heard.types() == ["task:stalled"]  # inside the request
+            await next_of(changes)
+            (home.work / "release").touch()
+            types = await waited_for(heard, task_id, "ended")
+            assert types[-1] == "task:ended"
+            await next_of(changes)
+
+
+async def next_of(changes: AsyncIterable[object]) -> None:
+    with anyio.fail_after(WAIT_S):
+        async for _ in changes:
+            return
+
+
+async def waited_for(heard: Heard, task_id: str, until: str, **more: Any) -> list[str]:
+    """Wait for what happens to a task from its beginning; give the types."""
+    arguments = {"taskIds": [task_id], "until": until, "after": 0, **more}
+    result = await heard.client.call_tool("WaitForEvents", arguments)
+    assert result.structured_content is not None, result.content
+    return [event["type"] for event in result.structured_content["events"]]
 
 
 def test_channel_messages_need_the_handshake_era(home: Home) -> None:

@@ -27,6 +27,9 @@ HOT_WAITING: Final = 0.1
 """Processors in use by a run that computes; the second where it waits for its turn on a busy machine."""
 STAGE_S: Final = 1.0
 """What passes faster is not remembered as a stage."""
+LATE_S: Final = 0.5
+"""What is seen now came at some time since the look before; it is dated half of that back, but no more than this: less
+than the shortest threshold, and enough that none is missed because a tick came some milliseconds early."""
 LONGEST_CYCLE: Final = 3
 ASKING: Final = "permission"
 RETRYING: Final = "retrying"
@@ -75,6 +78,7 @@ class History:
     """
 
     __slots__ = (
+        "_late_s",
         "_output_bytes",
         "_read_bytes",
         "_still_cpu_s",
@@ -123,7 +127,7 @@ class History:
         self.memory = Memory()
         self.marks = Marks(first_mark_s)
         self.trend = MemoryTrend(bucket_s)
-        self._still_cpu_s = 0.0
+        self._still_cpu_s = self._late_s = 0.0
         self._output_bytes: int | None = None
         self._read_bytes = self._written_bytes = 0
 
@@ -169,6 +173,7 @@ class History:
         counted_s = 0.0 if suspended or self.suspended else min(passed_s, step_s)
         self.sample, self.at, self.suspended = sample, sample.at, suspended
         self.clock_s += counted_s
+        self._late_s = min(counted_s / 2, LATE_S) if counted_s == passed_s else 0.0
         if counted_s:
             self.ran_s += passed_s
         self._follow_processors(before, sample, passed_s, counted_s)
@@ -188,7 +193,9 @@ class History:
 
     def _begin(self, sample: TreeSample) -> None:
         if not self.at:
-            self.at = self.spoke_at = sample.at
+            self.at = sample.at
+            self.spoke_s = -min(self.ran_s / 2, LATE_S) if self.is_whole else 0.0
+            self.spoke_at = sample.at + self.spoke_s
         if self._output_bytes is None:
             self._output_bytes = sample.output_bytes
         self._still_cpu_s = sample.cpu_s
@@ -247,8 +254,9 @@ class History:
     def _speak(self, sample: TreeSample) -> None:
         if self.doing not in self.pauses:
             self.pauses[self.doing] = Pauses()
-        self.pauses[self.doing].add(self.clock_s - self.spoke_s)
-        self.spoke_s, self.spoke_at = self.clock_s, sample.at
+        spoke_s = self.clock_s - self._late_s
+        self.pauses[self.doing].add(spoke_s - self.spoke_s)
+        self.spoke_s, self.spoke_at = spoke_s, sample.at - self._late_s
         self.has_spoken = True
 
     # -- storing ------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from alerting import alerts_about
 from claude_code import claude_env
 from delegating import BASH, LIMIT_S, handed_over
 from fake_api import FakeApi
-from support import Home, ended, events_of, temporary_home, wait_for
+from hearing import Hearing
+from support import Home, ended, temporary_home, wait_for
 from troubles import TICK_S, Course, Trouble, at_most, deviations
 
 from claudine_mcp.core.models import Event, Severity, Task
@@ -74,15 +75,6 @@ SLOW_S: Final = 2 * STALL_S
 """What takes so long is stalled in the middle of it, and not if it takes a third."""
 
 CASES: Final = (
-    *(
-        # Longer than a single one takes to be told of.
-        Case(
-            name,
-            f"error 429 retry-after {LIMITED_S + 20:.0f} times 1 | text done",
-            watch={"stallThreshold": "40s"},
-        )
-        for name in REFUSED_AT_ONCE
-    ),
     Case("a model that takes its time", f"slow {STALL_S / 3} | text done"),
     Case("a slow model", f"slow {SLOW_S} | {GOES_ON}", (stalled("model", lasts_s=SLOW_S, phase="model"),)),
     Case(
@@ -149,17 +141,27 @@ CASES: Final = (
         ends="gate",
         hooks={"SessionEnd": WAITS},
     ),
+    *(
+        # Last, since once this is told the API's refusals of others are not; and longer than one of those takes.
+        Case(
+            name,
+            f"error 429 retry-after {LIMITED_S + 20:.0f} times 1 | text done",
+            watch={"stallThreshold": "40s"},
+        )
+        for name in REFUSED_AT_ONCE
+    ),
 )
 
 
 class Player:
     """Runs a case from its submission to its end."""
 
-    def __init__(self, home: Home, front: Front, case: Case, number: int) -> None:
+    def __init__(self, home: Home, front: Front, hearing: Hearing, case: Case, number: int) -> None:
         self.case = case
         self.course = Course()
         self._home = home
         self._front = front
+        self._hearing = hearing
         self._folder = home.work / f"project{number}"
 
     async def play(self, starting: anyio.Semaphore) -> None:
@@ -168,18 +170,18 @@ class Player:
             task = await self._submit()
             await wait_for(lambda: self._home.output(task), LIMIT_S, what=f"{self.case.name} begins")
         course = self.course
+        course.told = self._hearing.told[task.id]
         course.began = course.over = time.time()
         try:
-            await self._wait(task, course.of_type, {each.type: each.after_s for each in self.case.troubles})
+            await self._wait(course.of_type, {each.type: each.after_s for each in self.case.troubles})
             if self.case.ends:
                 course.over = time.time()
                 await self._let_it_pass()
             passing = {each.type: each.over_s for each in self.case.troubles if each.over_s is not None}
-            await self._wait(task, course.recovered, passing)
+            await self._wait(course.recovered, passing)
         finally:
             (self._folder / "gate").touch()
         await ended(self._front, task, LIMIT_S)
-        course.told = await events_of(self._front, task)
         course.open_after = [alert.type for alert in await alerts_about(self._front, task.id)]
 
     async def _submit(self) -> Task:
@@ -198,14 +200,10 @@ class Player:
             await configure(self._front, self.case.watch, task=task, reset=False, by_agent=False)
         return task
 
-    async def _wait(
-        self, task: Task, told: Callable[[str], Sequence[Event]], within_s: Mapping[str, float]
-    ) -> None:
+    async def _wait(self, told: Callable[[str], Sequence[Event]], within_s: Mapping[str, float]) -> None:
         """Wait until all of this was told; what comes late is waited for, and what never comes is not."""
-        with anyio.move_on_after(GRACE * at_most(max(within_s.values(), default=0.0))):
-            while not all(told(kind) for kind in within_s):
-                await anyio.sleep(TICK_S)
-                self.course.told = await events_of(self._front, task)
+        longest_s = at_most(max(within_s.values(), default=0.0))
+        await self._hearing.until(lambda: all(told(kind) for kind in within_s), GRACE * longest_s)
 
     async def _let_it_pass(self) -> None:
         match self.case.ends:
@@ -225,22 +223,21 @@ class Suite:
 
 
 async def _play_all(home: Home) -> Suite:
-    async with home.front(keep=True) as front:
-        players = {case.name: Player(home, front, case, n) for n, case in enumerate(CASES)}
+    async with home.front() as front:
+        hearing = Hearing(front)
+        players = {case.name: Player(home, front, hearing, case, n) for n, case in enumerate(CASES)}
         starting = anyio.Semaphore(AT_ONCE)
-        async with anyio.create_task_group() as group:
-            for player in players.values():
-                group.start_soon(player.play, starting)
-
-        async def machine() -> list[Event]:
-            return [event for event in await events_of(front) if event.task_id is None]
-
-        async def is_well() -> bool:
-            told = [event.type for event in await machine()]
-            return told.count("system:recovered") >= told.count("api:limited")
-
-        await wait_for(is_well, LIMIT_S, what="the API serves again")
-        return Suite({name: player.course for name, player in players.items()}, await machine())
+        machine = hearing.told[None]
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(hearing.listen)
+            async with anyio.create_task_group() as group:
+                for player in players.values():
+                    group.start_soon(player.play, starting)
+            # With the last run this is over, too.
+            await hearing.until(lambda: any(event.type == "system:recovered" for event in machine), LIMIT_S)
+            listening.cancel_scope.cancel()
+        await hearing.look()
+    return Suite({name: player.course for name, player in players.items()}, machine)
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +268,5 @@ def test_what_the_api_refuses_to_several_runs_is_told_in_one_word_that_names_the
     assert limited.data["why"] == "rate-limit"
     named = {f"{name} (" for name in REFUSED_AT_ONCE}
     assert all(name in limited.message for name in named), limited.message
-    (over,) = [event for event in suite.machine if event.type == "system:recovered"]
-    assert over.data["of"] == "api:limited"
-    assert over.seq > limited.seq
+    (over,) = [event for event in suite.machine if event.data.get("alertId") == limited.seq]
+    assert (over.type, over.data["of"]) == ("system:recovered", "api:limited")

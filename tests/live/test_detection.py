@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ from pathlib import Path
 import anyio
 import pytest
 from alerting import alerts_about
-from support import Home, ended, events_of, temporary_home, wait_for
-from troubles import CASES, SETTINGS, SOFT_CAP, TICK_S, Case, Course, at_most, deviations
+from hearing import Hearing
+from support import Home, ended, temporary_home, wait_for
+from troubles import CASES, SETTINGS, SOFT_CAP, Case, Course, at_most, deviations
 
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.front.front import Front
@@ -51,18 +52,20 @@ class Suite:
 class Player:
     """Runs a case from its submission to its end."""
 
-    def __init__(self, home: Home, front: Front, case: Case, number: int) -> None:
+    def __init__(self, home: Home, front: Front, hearing: Hearing, case: Case, number: int) -> None:
         self.case = case
         self.course = Course()
         self.is_told = anyio.Event()
         self._home = home
         self._front = front
+        self._hearing = hearing
         self._key = f"case{number}"
 
     async def play(self, before: anyio.Event | None, turn: anyio.Semaphore) -> None:
         """Let it misbehave until that was told, then behave, then end; `before`: what must have happened first."""
         async with _in_turn(turn if self.case.computes else None):
             task = await self._submit()
+            self.course.told = self._hearing.told[task.id]
             try:
                 await self._let_it_be_told(task, before)
                 await self._let_it_pass(task)
@@ -71,7 +74,6 @@ class Player:
                 for what in ("over", "end"):
                     self._path(what).touch()
             await ended(self._front, task, at_most(60))
-            self.course.told = await events_of(self._front, task)
             self.course.open_after = [alert.type for alert in await alerts_about(self._front, task.id)]
 
     async def _submit(self) -> Task:
@@ -89,10 +91,11 @@ class Player:
         self.course.began = float(self._path("began").read_text(encoding="utf-8"))
         if self.case.stops:
             self._send(task, signal.SIGSTOP)
-        longest_s = max((at_most(trouble.after_s) for trouble in self.case.troubles), default=0.0)
-        with anyio.move_on_after(GRACE * longest_s):
-            for trouble in self.case.troubles:
-                await self._once(task, lambda kind=trouble.type: self.course.of_type(kind))
+        troubles = self.case.troubles
+        longest_s = max((at_most(trouble.after_s) for trouble in troubles), default=0.0)
+        await self._hearing.until(
+            lambda: all(self.course.of_type(trouble.type) for trouble in troubles), GRACE * longest_s
+        )
         self.is_told.set()
         if before is not None:
             await before.wait()
@@ -114,15 +117,9 @@ class Player:
                 self._path("over").touch()
         passing = [trouble for trouble in self.case.troubles if trouble.over_s is not None]
         longest_s = max((at_most(trouble.over_s or 0.0) for trouble in passing), default=0.0)
-        with anyio.move_on_after(GRACE * longest_s):
-            for trouble in passing:
-                await self._once(task, lambda kind=trouble.type: self.course.recovered(kind))
-
-    async def _once(self, task: Task, look: Callable[[], Sequence[Event]]) -> None:
-        """Wait until something is among what was told."""
-        while not look():
-            await anyio.sleep(TICK_S)
-            self.course.told = await events_of(self._front, task)
+        await self._hearing.until(
+            lambda: all(self.course.recovered(trouble.type) for trouble in passing), GRACE * longest_s
+        )
 
     def _path(self, what: str) -> Path:
         return self._home.work / f"{self._key}.{what}"
@@ -148,15 +145,19 @@ async def _in_turn(turn: anyio.Semaphore | None) -> AsyncGenerator[None]:
 
 async def _play_all(home: Home) -> Suite:
     cases = [case for case in CASES if HAS_STRESS or not case.needs_stress]
-    async with home.front(keep=True) as front:
-        players = {case.name: Player(home, front, case, n) for n, case in enumerate(cases)}
+    async with home.front() as front:
+        hearing = Hearing(front)
+        players = {case.name: Player(home, front, hearing, case, n) for n, case in enumerate(cases)}
         turn = anyio.Semaphore(1)
-        async with anyio.create_task_group() as group:
-            for player in players.values():
-                first = players.get(player.case.waits_for)
-                group.start_soon(player.play, None if first is None else first.is_told, turn)
-        machine = [event for event in await events_of(front) if event.task_id is None]
-    return Suite({name: player.course for name, player in players.items()}, machine)
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(hearing.listen)
+            async with anyio.create_task_group() as group:
+                for player in players.values():
+                    first = players.get(player.case.waits_for)
+                    group.start_soon(player.play, None if first is None else first.is_told, turn)
+            listening.cancel_scope.cancel()
+        await hearing.look()
+    return Suite({name: player.course for name, player in players.items()}, hearing.told[None])
 
 
 @pytest.fixture(scope="module")
@@ -180,5 +181,5 @@ def test_what_is_told_of_it_is_true_and_comes_once_in_time_and_goes(suite: Suite
 def test_more_tasks_than_the_soft_cap_are_told_once_and_it_is_over_when_fewer_are(suite: Suite) -> None:
     (told,) = [event for event in suite.machine if event.type == "limit:concurrency"]
     assert told.data["active"] > told.data["soft"] == SOFT_CAP
-    (over,) = [event for event in suite.machine if event.data.get("of") == "limit:concurrency"]
+    (over,) = [event for event in suite.machine if event.data.get("alertId") == told.seq]
     assert over.seq > told.seq

@@ -24,10 +24,12 @@ from scenario.values import WrongScenario
 
 from claudine_mcp.core.findings import Step
 from claudine_mcp.core.models import Severity
+from claudine_mcp.core.rules.silence import DEADLOCKED, STALLED
 from claudine_mcp.core.units import human_duration
 
 STRONGER = {"task:high-memory": "task:critical-memory", "task:stalled": "task:deadlocked"}
 """What says the same and more, so that the weaker word need not be given besides."""
+STRONGEST = frozenset(STRONGER.values())
 SCENARIOS = Path(__file__).with_name("scenarios")
 PRECISION, RECALL = 0.98, 0.95
 QUICK_SEEDS = 1
@@ -78,8 +80,10 @@ def judge(scenario: Scenario, seed: int) -> Scores:
     scores: Scores = defaultdict(Score)
     where = f"{scenario.name} (seed {seed})"
     wanted = {finding for expected in scenario.expected for finding in expected.findings}
+    allowed = scenario.allowed | {DEADLOCKED for expected in scenario.expected if may_hang(expected)}
     right: dict[int, str] = {}
-    for expected in scenario.expected:
+    # First the stronger words, so that one is not used up by the weaker that it stands for.
+    for expected in sorted(scenario.expected, key=lambda item: STRONGEST.isdisjoint(item.findings)):
         name = expected.findings[0]
         match = find(told, expected, wanted, right)
         if match is None:
@@ -97,7 +101,7 @@ def judge(scenario: Scenario, seed: int) -> Scores:
         kind = item.change.finding.type
         # What got worse, or is told besides a stronger word, is no alarm of its own.
         is_more_of_it = (item.change.step is Step.WORSENED and kind in named) or STRONGER.get(kind) in named
-        if place not in right and kind not in scenario.allowed and is_alarm(item) and not is_more_of_it:
+        if place not in right and kind not in allowed and is_alarm(item) and not is_more_of_it:
             subject = item.change.subject or "the machine"
             scores[kind].false.append(f"{where}: {kind} of {subject} at {human_duration(item.at_s)}")
     return scores
@@ -105,12 +109,20 @@ def judge(scenario: Scenario, seed: int) -> Scores:
 
 def find(told: Sequence[Told], expected: Expected, wanted: set[str], used: Collection[int]) -> int | None:
     """Give where among what was told the expected is, None if nowhere."""
-    for findings in (expected.findings, {STRONGER.get(name) for name in expected.findings} & wanted):
+    stronger = {STRONGER.get(name) for name in expected.findings}
+    if not may_hang(expected):
+        stronger &= wanted
+    for findings in (expected.findings, stronger):
         for place, item in enumerate(told):
             is_free = place not in used or findings is not expected.findings
             if is_free and item.change.finding.type in findings and is_it(item, expected):
                 return place
     return None
+
+
+def may_hang(expected: Expected) -> bool:
+    """Whether a run that is to be found silent, whyever, may as well be found to have hung."""
+    return STALLED in expected.findings and not expected.why
 
 
 def is_alarm(told: Told) -> bool:

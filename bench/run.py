@@ -22,6 +22,7 @@ THEMES = {
     "chatty": "Following 20 delegated runs that have a lot to say",
     "rules": "Judging runs",
     "detection": "Recognition, by scenarios with known truth",
+    "events": "A registry with a million events",
 }
 BUSY_LOAD = 0.5
 

@@ -66,6 +66,8 @@ RIGHT: dict[str, list[tuple[Any, Any]]] = {
     "monitoring.level": [("passive", Level.PASSIVE), ("protective", Level.PROTECTIVE)],
     "monitoring.sampleInterval": [("250ms", 250), (2000, 2000)],
     "monitoring.stallThreshold": [("5m", 300_000), (180_000, 180_000)],
+    "monitoring.deadlockThreshold": [("2m", 120_000), (90_000, 90_000)],
+    "monitoring.repeatThreshold": [(5, 5)],
     "monitoring.checkpointInterval": [("1h", 3_600_000), (60_000, 60_000)],
     "monitoring.agentMayLoosen": [(True, True), (False, False)],
     "limits.softMaxConcurrent": [(1, 1), (5, 5)],

@@ -15,7 +15,7 @@ from claudine_mcp.core.history.marks import MARK_S, MINUTE_S, MINUTES
 from claudine_mcp.core.history.run import HOT, SMOOTH_S
 from claudine_mcp.core.history.trend import BUCKET_S, LEAST, VALLEYS
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.core.rules import MACHINE_RULES, RULES
+from claudine_mcp.core.rules import MACHINE_RULES, RULES, RunLimits
 from claudine_mcp.core.rules.course import STUCK
 from claudine_mcp.core.rules.silence import PARTLY_STOPPED_S, STILL_S, STOPPED_S
 from claudine_mcp.core.rules.use import BARREN
@@ -27,6 +27,8 @@ STALL_S: Final = 15.0
 LONG_STALL_S: Final = 35.0
 """For what stands still: what it waits for is told once nothing has moved for `STILL_S`."""
 TIMEOUT_S: Final = 20.0
+STILL_FOR_S: Final = RunLimits().still_s
+"""How long nothing may move in what hangs."""
 TOOTH_S: Final = 40.0
 SOFT_CAP: Final = 10
 MOST_FILES: Final = 200
@@ -196,7 +198,7 @@ CASES: Final = (
         ("deadlock",),
         (
             _stalled("blocked", after_s=LONG_STALL_S, waitsFor=["a lock"]),
-            _of_rule("deadlocked", Severity.ERROR, 60 + CHANNELS_S, waitsFor=["a lock"]),
+            _of_rule("deadlocked", Severity.ERROR, STILL_FOR_S + CHANNELS_S, waitsFor=["a lock"]),
         ),
         ends="signal",
         watch=LONG_STALL,
@@ -213,7 +215,7 @@ CASES: Final = (
             ),
         ),
         ends="write",
-        stays_s=60 + STILL_S,
+        stays_s=STILL_FOR_S + STILL_S,
         watch=LONG_STALL,
     ),
     Case(
@@ -221,7 +223,7 @@ CASES: Final = (
         ("network",),
         (_stalled("blocked", after_s=LONG_STALL_S, waitsFor=["the network"]),),
         ends="signal",
-        stays_s=60 + STILL_S,
+        stays_s=STILL_FOR_S + STILL_S,
         watch=LONG_STALL,
     ),
     Case(

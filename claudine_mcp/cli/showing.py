@@ -11,6 +11,7 @@ from claudine_mcp.cli.words import ago, told
 from claudine_mcp.core.models import Event, Task
 from claudine_mcp.core.states import Outcome, State
 from claudine_mcp.core.units import format_time, human_duration, human_size, parse_time, printable
+from claudine_mcp.front.alert_views import AlertView
 from claudine_mcp.front.health.findings import plural
 from claudine_mcp.front.progress_views import EtaView, ProgressView
 from claudine_mcp.front.system_views import Machine
@@ -36,10 +37,20 @@ def tasks_table(rows: Sequence[TaskRow]) -> None:
         took = "" if row.runtime_seconds is None else human_duration(row.runtime_seconds)
         submitted = ago(parse_time(row.created_at, "createdAt"))
         asked = None if row.question is None else asks(row.question)
-        noted = asked or row.reason or progress_words(row.progress)
+        noted = asked or row.alert or row.reason or progress_words(row.progress)
         cells.append([row.task_id, standing(row), row.priority, submitted, took, row.name, noted])
     headers = ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "NOTE"]
     table(headers, cells, shorten=5, style_of=STYLE_OF)
+
+
+def alerts_table(alerts: Sequence[AlertView]) -> None:
+    """Write what is wrong, a line each, with the number by which it is answered."""
+    cells = [
+        [str(alert.alert_id), alert.severity, ago(parse_time(alert.at or "", "at")), alert.message]
+        for alert in alerts
+    ]
+    table(["ALERT", "SEVERITY", "SINCE", "WHAT"], cells, shorten=3)
+    say("`claudine-mcp answer ALERT continue`, or `snooze`; `cancel` ends the task")
 
 
 def rows_table(rows: Sequence[TaskRow]) -> None:

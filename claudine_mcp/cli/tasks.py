@@ -22,7 +22,14 @@ from claudine_mcp.cli.options import (
     TextOption,
     task_filter,
 )
-from claudine_mcp.cli.showing import heading, machine_lines, rows_table, task_fields, tasks_table
+from claudine_mcp.cli.showing import (
+    alerts_table,
+    heading,
+    machine_lines,
+    rows_table,
+    task_fields,
+    tasks_table,
+)
 from claudine_mcp.cli.words import DONE
 from claudine_mcp.core.units import human_duration
 from claudine_mcp.front.details import task_view
@@ -126,6 +133,12 @@ def _show_overview(whole: Overview) -> None:
         say()
         heading("Waiting for a person")
         questions_table(asking)
+    waiting = {row.question.alert_id for row in whole.active if row.question is not None}
+    alerts = [alert for alert in whole.open_alerts or () if alert.alert_id not in waiting]
+    if alerts:
+        say()
+        heading("Alerts")
+        alerts_table(alerts)
     if whole.queued:
         say()
         heading("Queued")

@@ -73,6 +73,7 @@ ADJUSTABLE: Mapping[str, str] = MappingProxyType(
     }
 )
 """What ConfigureMonitoring can change: its parameter to the dotted key."""
+_INTERVALS = frozenset({"monitoring.stallThreshold", "monitoring.checkpointInterval"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +151,24 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(nested)
 
 
-def adjustment(values: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+def adjustment(values: Mapping[str, object], *, by_a_person: bool = True) -> dict[str, dict[str, Any]]:
     """Turn parameters of ConfigureMonitoring into the values of a layer, each checked.
+
+    Args:
+        values: by parameter, or by dotted key.
+        by_a_person: whether a bare 300 for an interval is refused, as it meant seconds; else they are ms.
 
     Raises:
         ConfigError: one is none of `ADJUSTABLE`, or its value is wrong.
     """
     nested: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
-        section, _, leaf = _adjustable(name).partition(".")
-        parse_setting(f"{section}.{leaf}", value)
-        nested.setdefault(section, {})[leaf] = value
+        dotted = _adjustable(name)
+        parsed = parse_setting(dotted, value, by_a_person=by_a_person)
+        section, _, leaf = dotted.partition(".")
+        # Whoever reads the layer would ask again.
+        is_plain = dotted in _INTERVALS and not by_a_person
+        nested.setdefault(section, {})[leaf] = f"{parsed}ms" if is_plain else value
     return nested
 
 

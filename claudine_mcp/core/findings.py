@@ -59,7 +59,7 @@ class Change(NamedTuple):
         held_s: how long it has held, on the machine's monotonic clock; 0 when it is raised.
         subject: the run, "" for the machine.
         rule: whose condition it is.
-        seq: of the event that raised the condition, as `Conditions.told` was given it; None: it was not.
+        seq: of the event that last told of the condition, as `Conditions.told` was given it; None: none did.
     """
 
     step: Step
@@ -81,7 +81,7 @@ class Condition:
         worst: the highest severity that was told.
         gone_s: since when the rule has been saying that it holds no more, on the subject's clock.
         said_s: when the rule last said that it holds, on the subject's clock.
-        seq: of the event that raised it.
+        seq: of the event that last told of it.
     """
 
     finding: Finding

@@ -172,8 +172,17 @@ class Recognition:
 
     def told(self, change: Change, seq: int) -> None:
         """Note that the event of a change has this number; in the transaction that stores it, before `to_json`."""
-        if change.step is Step.RAISED and change.subject in self.conditions:
+        if change.step is not Step.CLEARED and change.subject in self.conditions:
             self.conditions[change.subject].told(change.rule, seq)
+
+    def told_before(self, change: Change) -> int | None:
+        """Give the number of the event that told of the same condition before; None: none did, or it is over."""
+        condition = self.conditions[change.subject].by_rule.get(change.rule)
+        return None if condition is None else condition.seq
+
+    def told_of_machine(self) -> set[int]:
+        """Give the numbers of the events that told of what is wrong with the machine now."""
+        return {item.seq for item in self.conditions[MACHINE].by_rule.values() if item.seq is not None}
 
     def wants(self, run_id: str, limits: RunLimits) -> Wants:
         """Give what is too dear to be read at each tick, and should be read of a run at the next."""

@@ -58,6 +58,8 @@ class Monitoring(Section):
         level: what is done about findings.
         sample_interval: ms between samples.
         stall_threshold: ms of unsuspended silence after which a task is stalled.
+        deadlock_threshold: ms of unsuspended time in which nothing at all may move.
+        repeat_threshold: how often the same tool calls may come in a row.
         checkpoint_interval: ms between automatic checkpoints.
         agent_may_loosen: whether ConfigureMonitoring may loosen settings for all tasks.
     """
@@ -66,6 +68,8 @@ class Monitoring(Section):
     level: Annotated[Level, Field(strict=False)] = Level.ACTIVE
     sample_interval: Annotated[int, duration(minimum=100)] = 1000
     stall_threshold: DurationMs = 300_000
+    deadlock_threshold: DurationMs = 60_000
+    repeat_threshold: Annotated[int, Field(ge=3, le=16)] = 10
     checkpoint_interval: DurationMs = 600_000
     agent_may_loosen: bool = False
 

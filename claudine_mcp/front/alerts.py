@@ -19,6 +19,7 @@ from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.questions import QUESTION
 
 SHOWN_AT_MOST = 5
+LATER = "10m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def answer(
         alert_id: `seq` of the event that raised it.
         action: one of those that the alert offers.
         message: with `deny`: why.
-        snooze: with `snooze`: for how long, in ms or with a unit.
+        snooze: with `snooze`: for how long, in ms or with a unit; None: for `LATER`.
 
     Raises:
         AlertNotFound: there is no such alert, or it has passed.
@@ -101,8 +102,8 @@ async def answer(
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
     args: JSON = {"alertId": alert_id, "action": action}
-    if snooze is not None:
-        args["snoozeMs"] = parse_duration_ms(snooze, "snooze")
+    if action == "snooze":
+        args["snoozeMs"] = parse_duration_ms(LATER if snooze is None else snooze, "snooze")
     result = await front.command(CommandKind.ANSWER, None, args)
     return str(result["done"])
 
@@ -123,6 +124,5 @@ def _check(action: str, message: str | None, snooze: int | str | None) -> None:
         raise InvalidInput("action", f"{action!r} is none", f"Give one of {', '.join(sorted(OFFERED))}.")
     if message is not None and action not in QUESTIONS:
         raise InvalidInput("message", f"{action} takes none", 'It belongs to "deny".')
-    if (snooze is not None) != (action == "snooze"):
-        problem = "it is missing" if snooze is None else f"it means nothing with {action}"
-        raise InvalidInput("snooze", problem, 'Give how long with "snooze", like "30m".')
+    if snooze is not None and action != "snooze":
+        raise InvalidInput("snooze", f"it means nothing with {action}", 'It belongs to "snooze".')

@@ -43,7 +43,10 @@ def words(path: Path, cursor: str | None, lines: int, *, run: int, ended: bool) 
             raise InvalidInput(
                 "cursor", "it stands beyond the end", "Give the nextCursor of an earlier answer."
             )
-        return _next(log, offset, lines, run=run, ended=ended)
+        page = _next(log, offset, lines, run=run, ended=ended)
+        if not log.has_lost(offset):
+            return page
+    return words(path, cursor, lines, run=run, ended=ended)  # its beginning went while it was read
 
 
 def _last(log: LogFile, lines: int, *, run: int, ended: bool) -> LogPage:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.front.filters import MAX_PAGE, PAGE, TaskFilter
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import TaskRow, first_questions, row_of
+from claudine_mcp.registry.alerts import open_alerts
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.tasks import find_tasks
 
@@ -29,6 +31,7 @@ async def list_tasks(
     async with front.db.read() as tx:
         found = await find_tasks(tx, wanted.criteria(), limit + 1, None if cursor is None else int(cursor))
         asked = first_questions(await open_questions(tx))
+        alerts = {alert.event.task_id: alert.event for alert in reversed(await open_alerts(tx, time.time()))}
     page = found[:limit]
-    rows = [row_of(task, asked.get(task.id)) for task in page]
+    rows = [row_of(task, asked.get(task.id), alerts.get(task.id)) for task in page]
     return rows, str(page[-1].seq) if len(found) > limit else None

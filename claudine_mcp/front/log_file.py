@@ -72,6 +72,10 @@ class LogFile:
             start += len(part)
         return b"".join(parts)
 
+    def has_lost(self, offset: int) -> bool:
+        """Whether something behind an offset was released since the file was opened: it reads as NULs by now."""
+        return self.fd >= 0 and _released_bytes(self.fd, self.size_bytes) > max(offset, self.released_bytes)
+
     def begins_line(self, offset: int) -> bool:
         """Whether a line begins at an offset, as far as the bytes before it are still there."""
         return offset <= self.released_bytes or self.read(offset - 1, offset) == b"\n"

@@ -165,6 +165,7 @@ def read_from(
     if missing := paths.keys() - offsets:
         raise InvalidInput("cursor", f"it says nothing of {' and '.join(sorted(missing))}", _CURSOR_RIGHT)
     views: list[_View] = []
+    has_lost = False
     for stream, path in paths.items():
         offset = offsets[stream]
         with open_log(path) as log:
@@ -176,17 +177,20 @@ def read_from(
                 view.say_released()
             pieces = log.pieces_from(offset, longest_bytes=budget_bytes, ended=ended)
             view.more = view.render(pieces, lines, budget_chars, as_is=raw)
+            has_lost |= log.has_lost(offset)
         views.append(view)
-    for view, kept in zip(views, _kept(views, budget_chars), strict=True):
-        view.more |= kept < len(view.entries)
-        del view.entries[kept:]
-        if view.entries:
-            view.next_offset = view.entries[-1].piece.end
-        if view.more:
-            view.is_cut = True
-            view.notes.append(
-                f"{view.log.size_bytes - view.next_offset:,} more bytes follow; read on with the cursor"
-            )
+    if has_lost:  # to the limit of logs, while it was read
+        return read_from(
+            paths,
+            cursor,
+            lines,
+            run=run,
+            raw=raw,
+            ended=ended,
+            budget_bytes=budget_bytes,
+            budget_chars=budget_chars,
+        )
+    _keep_oldest(views, budget_chars)
     return _page(views, run, offsets)
 
 
@@ -242,6 +246,20 @@ class _View:
         """Note that what came first is gone."""
         self.is_cut = True
         self.notes.append(released_note(self.log))
+
+
+def _keep_oldest(views: Sequence[_View], budget_chars: int) -> None:
+    """Leave in each stream what fits; what does not follows with the next page."""
+    for view, kept in zip(views, _kept(views, budget_chars), strict=True):
+        view.more |= kept < len(view.entries)
+        del view.entries[kept:]
+        if view.entries:
+            view.next_offset = view.entries[-1].piece.end
+        if view.more:
+            view.is_cut = True
+            view.notes.append(
+                f"{view.log.size_bytes - view.next_offset:,} more bytes follow; read on with the cursor"
+            )
 
 
 def released_note(log: LogFile) -> str:

@@ -116,7 +116,7 @@ async def configure(
 async def _settings(front: Front, task: Task | None, changed: Mapping[str, Any]) -> dict[str, Any]:
     """Give every value by its dotted key, as it is with these changes."""
     if task is None:
-        return load_settings(front.env, overrides=changed).settings.flat()
+        return {**load_settings(front.env).settings.flat(), **changed}
     values = (await front.settings()).settings.flat()
     return {**values, **task.spec.get("settings", {}), **changed}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from claudine_mcp.front.alert_views import AlertView
 from claudine_mcp.front.views import QueueView, TaskRow, View
 
 
@@ -103,6 +104,9 @@ class Overview(View):
     counts: dict[str, int] = Field(description="tasks by state; states without any are left out")
     active: list[TaskRow]
     queued: list[QueuedTask] = Field(description="in the order in which they would start")
+    open_alerts: list[AlertView] | None = Field(
+        default=None, description="what is wrong, most severe first; whosoever's"
+    )
     supervisor: SupervisorView
     level: str
     concurrency: Concurrency

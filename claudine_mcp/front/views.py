@@ -77,6 +77,7 @@ class TaskRow(View):
     )
     progress: ProgressView | None = None
     question: QuestionView | None = Field(default=None, description="it waits for a person to answer this")
+    alert: str | None = Field(default=None, description="what is wrong with it, the most severe")
 
 
 class PhaseView(View):
@@ -186,11 +187,13 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
     }
 
 
-def row_of(task: Task, asked: Command | None = None) -> TaskRow:
-    """Show a task in a list, with the question that it asks, if it asks one."""
+def row_of(task: Task, asked: Command | None = None, alert: Event | None = None) -> TaskRow:
+    """Show a task in a list, with the question that it asks, and the alert about it, if there are such."""
     question = None if asked is None else question_view(asked, task).model_copy(update={"input": {}})
     progress = progress_view(task, is_brief=True) if task.state in ACTIVE else None
-    return TaskRow(**_row_fields(task, time.time()), question=question, progress=progress)
+    # That it has failed is said by its outcome.
+    wrong = None if alert is None or alert.type == "task:ended" else alert.message
+    return TaskRow(**_row_fields(task, time.time()), question=question, progress=progress, alert=wrong)
 
 
 def view_of(

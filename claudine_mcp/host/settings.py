@@ -87,7 +87,7 @@ def load_settings(
     if command_line:
         layers.append(Layer(COMMAND_LINE_ORIGIN, command_line))
     if overrides:
-        layers.append(Layer(RUNTIME_ORIGIN, adjustment(overrides)))
+        layers.append(Layer(RUNTIME_ORIGIN, adjustment(overrides, by_a_person=False)))
     return resolve(layers)
 
 

@@ -100,6 +100,12 @@ async def open_alerts(
     return [_alert_of(row) for row in rows]
 
 
+async def machine_alerts(tx: Transaction) -> dict[int, str]:
+    """Give the alerts about the machine that have not passed, silent or not: each number with its type."""
+    rows = await tx.all("SELECT seq, type FROM alerts WHERE cleared_at IS NULL AND task_id IS NULL")
+    return {row["seq"]: row["type"] for row in rows}
+
+
 async def hand_out(tx: Transaction, seqs: Iterable[int], session: str) -> None:
     """Note that a session was given these alerts once more."""
     await tx.run_many(

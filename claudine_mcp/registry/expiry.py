@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from sqlite3 import Row
+
+from claudine_mcp.core.models import Severity
 from claudine_mcp.registry.database import Transaction
 
 _GONE = "NOT EXISTS (SELECT 1 FROM runs WHERE task_id = tasks.id AND gone_at IS NULL)"
@@ -31,9 +35,32 @@ async def ended_before(tx: Transaction, before: float) -> list[tuple[str, int]]:
     return [(row["id"], row["run"]) for row in rows]
 
 
-async def expire_events(tx: Transaction, before: float) -> None:
-    """Remove events that happened before this time."""
-    await tx.run("DELETE FROM events WHERE at < ?", (before,))
+async def expire_events(tx: Transaction, after: int, before: float, limit: int) -> int | None:
+    """Remove those of the next events after a cursor that happened before this time.
+
+    Numbers follow the order in which events were written, times only as far as nobody sets the clock.
+
+    Returns:
+        The cursor after those that were looked at; None: there is no older one beyond.
+    """
+    rows = await tx.all("SELECT seq, at FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+    return await _remove_older(tx, rows, before, limit)
+
+
+async def expire_signs_of_life(tx: Transaction, after: int, before: float, limit: int) -> int | None:
+    """Do the same for the events `task:active` alone."""
+    rows = await tx.all(
+        "SELECT seq, at FROM events WHERE type = 'task:active' AND severity = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (Severity.DEBUG.rank, after, limit),
+    )
+    return await _remove_older(tx, rows, before, limit)
+
+
+async def _remove_older(tx: Transaction, rows: Sequence[Row], before: float, limit: int) -> int | None:
+    old = [(row["seq"],) for row in rows if row["at"] < before]
+    if old:
+        await tx.run_many("DELETE FROM events WHERE seq = ?", old)
+    return rows[-1]["seq"] if old and len(rows) == limit else None
 
 
 async def expire_commands(tx: Transaction, before: float) -> None:

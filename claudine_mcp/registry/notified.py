@@ -14,3 +14,8 @@ async def notified(tx: Transaction) -> int | None:
 async def set_notified(tx: Transaction, cursor: int) -> None:
     """Move the cursor."""
     await tx.run("INSERT OR REPLACE INTO meta VALUES ('notified', ?)", (str(cursor),))
+
+
+async def forget_notified(tx: Transaction) -> None:
+    """Remove the cursor: a program that is configured later is not told of what happened before."""
+    await tx.run("DELETE FROM meta WHERE key = 'notified'")

@@ -138,6 +138,10 @@ CREATE TABLE judgements (
     state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+DROP INDEX events_by_task;
+CREATE INDEX events_by_task ON events (task_id, seq, severity, type);
+CREATE INDEX events_by_type ON events (type, severity, seq, task_id);
+
 CREATE TRIGGER tasks_removed AFTER DELETE ON tasks BEGIN
     DELETE FROM overrides WHERE scope = old.id;
 END;

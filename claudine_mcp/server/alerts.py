@@ -49,7 +49,7 @@ async def AnswerAlert(  # noqa: N802
     ],
     message: Annotated[str | None, Field(description="with deny: why, or what to do instead")] = None,
     snooze: Annotated[
-        int | str | None, Field(description='with snooze: for how long; milliseconds, or "30m"')
+        int | str | None, Field(description='with snooze: for how long; milliseconds, or "30m"; default: 10m')
     ] = None,
 ) -> Answered:
     """Answer an alert: a warning, or a question of a delegated Claude Code. Ask the user before you allow or cancel."""

@@ -8,11 +8,10 @@ from claudine_mcp.core.errors import NotFound, NotNow
 from claudine_mcp.core.models import JSON
 from claudine_mcp.core.units import parse_duration_ms
 from claudine_mcp.front.alert_views import AlertView
-from claudine_mcp.front.alerts import answer
+from claudine_mcp.front.alerts import LATER, answer
 from claudine_mcp.front.front import Front
 from claudine_mcp.server.forms import clean, elicitation, reply_of
 
-LATER = "10m"
 MEANINGS = {
     "continue": "let it go on; you hear of it when something changes",
     "cancel": "end it, with everything that it started",
@@ -31,7 +30,8 @@ class Choice(BaseModel):
 
 def form(alert: AlertView, *, again: bool = False) -> JSON:
     """Give the parameters of an elicitation for a warning; `again`, if what came back before was no answer."""
-    actions = list(alert.actions)
+    # A client may offer the first one as the default, and that must not end anything.
+    actions = sorted(alert.actions, key=lambda action: action == "cancel")
     lines = [clean(alert.message), *(f"  {action}: {MEANINGS.get(action, action)}" for action in actions)]
     if again:
         lines.insert(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,6 +62,7 @@ async def WaitForEvents(  # noqa: N802
     from claudine_mcp.front.following import newest_event  # noqa: PLC0415
     from claudine_mcp.front.waiting import Gathering, Wanted, wait_for_events  # noqa: PLC0415
 
+    _check_types(types or [])
     front = await front_of(ctx)
     ids = [(await front.task(wanted)).id for wanted in taskIds or []]
     limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
@@ -78,6 +80,20 @@ async def WaitForEvents(  # noqa: N802
             waited = await wait_for_events(front, wanted, limit_s, progress)
         answers(waited)
     return await events_answer(front, waited, ids)
+
+
+def _check_types(types: Sequence[str]) -> None:
+    from claudine_mcp.core.errors import InvalidInput  # noqa: PLC0415 - start-up time
+    from claudine_mcp.core.event_types import TYPES  # noqa: PLC0415
+
+    for name in types:
+        if name not in TYPES:
+            closest = difflib.get_close_matches(name, TYPES, n=3)
+            raise InvalidInput(
+                "types",
+                f"there is no type {name[:80]!r}",
+                f"There are: {', '.join(closest or sorted(TYPES))}.",
+            )
 
 
 async def events_answer(front: Front, waited: Waited, task_ids: Sequence[str]) -> Events:
@@ -101,7 +117,7 @@ async def ConfigureMonitoring(  # noqa: N802
     ctx: Ctx,
     level: Annotated[
         Literal["passive", "active", "protective"] | None,
-        Field(description="passive: note only; active: warn; protective: also protect the machine"),
+        Field(description="passive: note only; active: warn; protective: as active, so far"),
     ] = None,
     stallThreshold: Annotated[
         int | str | None, Field(description='silence after which a task is stalled; milliseconds, or "10m"')

@@ -46,11 +46,23 @@ def main(arguments: list[str]) -> int:
     warnings.simplefilter(
         "ignore", MCPDeprecationWarning
     )  # log messages, for the clients that still have them
-    server = build_server(os.environ, str(Path.cwd()), channel=options.channel)
+    channel = options.channel or (options.era == "legacy" and _has_channel())
+    server = build_server(os.environ, str(Path.cwd()), channel=channel)
     gc.freeze()  # the modules and models of the start are no garbage, and need no looking through
     gc.enable()
-    anyio.run(serve, server, options.era, options.channel)
+    anyio.run(serve, server, options.era, channel)
     return 0
+
+
+def _has_channel() -> bool:
+    """Whether the user's file wants messages of a channel. What is wrong in it the first tool that needs it says."""
+    from claudine_mcp.core.errors import ConfigError  # noqa: PLC0415 - start-up time
+    from claudine_mcp.host.settings import load_settings  # noqa: PLC0415
+
+    try:
+        return load_settings(os.environ).settings.notifications.channel
+    except ConfigError:
+        return False
 
 
 async def serve(server: ClaudineServer, era: str, channel: bool = False) -> None:

@@ -192,3 +192,14 @@ def configured(task_id: str | None, values: Mapping[str, Any], at: float) -> Eve
         task_id=task_id,
         data={"values": dict(values)},
     )
+
+
+def forgotten(seq: int, kind: str, at: float) -> Event:
+    """What an alert of the machine told of is not watched any more: the machine was restarted since."""
+    return Event(
+        "system:recovered",
+        Severity.INFO,
+        f"{kind} of before the machine's restart is over",
+        at,
+        data={"of": kind, "alertId": seq},
+    )

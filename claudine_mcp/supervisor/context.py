@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from claudine_mcp.core.config import Settings
+from claudine_mcp.core.models import Run
 from claudine_mcp.core.samples import SystemSample, TreeSample
 from claudine_mcp.registry.database import Database
 
@@ -67,6 +68,8 @@ class Context:
         statuses: wait statuses of reaped processes that were not keepers, by pid.
         observed: the runs that may have processes, by run id.
         tick: the newest look at the observed runs and the machine; None while nothing runs, or nobody is to look.
+        over: runs that have ended, and their directories, since they were last looked at.
+        ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         watch: has the supervisor woken when this file grows.
@@ -81,7 +84,9 @@ class Context:
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
     tick: Tick | None = None
+    over: list[tuple[Run, Path]] = field(default_factory=list[tuple[Run, Path]])
     wanted: Wanted = Wanted()
+    ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore

@@ -12,7 +12,7 @@ from claudine_mcp.core.units import format_time, human_duration
 from claudine_mcp.host.processes import boot_id, is_alive, pid_namespace
 from claudine_mcp.registry.alerts import answer_alert
 from claudine_mcp.registry.commands import finish_command, get_command, take_command
-from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.events import add_event, get_event
 from claudine_mcp.registry.questions import QUESTION, waiting_question
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
@@ -101,7 +101,11 @@ class Conversation:
         snooze_ms: int | None = command.args.get("snoozeMs")
         until = None if snooze_ms is None else now + snooze_ms / 1000
         said = f"{command.args['action']} by {command.origin.get('by', 'the user')}"
+        async with self._ctx.db.read() as tx:
+            raised = await get_event(tx, command.args["alertId"])
         done = "it goes on; you hear of it when something changes"
+        if raised is not None and raised.type == "task:ended":
+            done = "this is told no more"
         if until is not None:
             done = f"it comes up again at {format_time(until)} if it has not passed"
         async with self._ctx.db.write() as tx:

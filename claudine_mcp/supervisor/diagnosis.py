@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from claudine_mcp.core.alerts import OFFERED
+from claudine_mcp.core.alerts import OFFERED, Passed
 from claudine_mcp.core.announcing import Subject, event
-from claudine_mcp.core.findings import Change
+from claudine_mcp.core.findings import Change, Step
 from claudine_mcp.core.models import JSON, Event
 from claudine_mcp.core.recognition import MACHINE, Recognition, Seen
 from claudine_mcp.core.rules import MachineLimits, RunLimits
 from claudine_mcp.host.processes import boot_id
+from claudine_mcp.registry.alerts import clear_alerts, machine_alerts
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.judgements import judgements, keep_judgements, store_judgements
 from claudine_mcp.registry.watched import Watched, own_settings, watched_tasks
+from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context, Tick, Wanted
 from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
@@ -40,6 +42,7 @@ class Diagnosis:
         self._boot_id = boot_id()
         self._recognition: Recognition | None = None
         self._untold: list[Change] = []
+        self._forgotten: dict[int, str] = {}
         self._limits: dict[str, tuple[Any, RunLimits]] = {}
         self._stored_at = ctx.mono()
 
@@ -72,13 +75,14 @@ class Diagnosis:
         self._untold += recognition.tick(seen, tick.system, machine_limits, self._ctx.wall())
         await self._write(recognition, watched, has_ended=bool(over))
         self._ctx.wanted = self._wanted(recognition, seen)
+        self._ctx.ran_s = {run_id: history.ran_s for run_id, history in recognition.histories.items()}
 
     async def rest(self) -> None:
         """There is no run: what was wrong with the machine is over as far as anyone can tell, and is told to be."""
         if self._recognition is None:
             async with self._ctx.db.read() as tx:
-                self._recognition = Recognition((await judgements(tx, self._boot_id)).get(MACHINE))
-        recognition = self._recognition
+                await self._recall(tx, {})
+        recognition = self._recognition or Recognition()
         has_ended = bool(recognition.histories)
         self._limits.clear()
         self._untold = [change for change in self._untold if change.subject == MACHINE]
@@ -93,6 +97,8 @@ class Diagnosis:
         for run_id, task in watched.items():
             ran_s = 0.0 if task.started_at is None else max(0.0, now - task.started_at)
             recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
+        known = recognition.told_of_machine()
+        self._forgotten = {seq: kind for seq, kind in (await machine_alerts(tx)).items() if seq not in known}
         return recognition
 
     def _limits_of(self, task: Watched, own: Mapping[str, Any]) -> RunLimits:
@@ -112,23 +118,35 @@ class Diagnosis:
     ) -> None:
         """Tell of what changed and keep what is known, in one transaction. What cannot be told now is told later."""
         is_due = self._ctx.mono() - self._stored_at >= STORE_EVERY_S
-        if not (self._untold or is_due or has_ended):
+        if not (self._untold or self._forgotten or is_due or has_ended):
             return
         now = self._ctx.wall()
         async with self._ctx.db.write() as tx:
             told_of: set[str] = set()
+            # What has ended meanwhile has had its last word.
+            active = await watched_tasks(tx) if self._untold else {}
             for change in self._untold:
-                seq = await add_event(tx, _told(change, watched, now))
-                recognition.told(change, seq)
-                told_of.add(change.subject)
-            kept = {*recognition.histories, MACHINE} if is_due else told_of
+                if change.subject == MACHINE or change.subject in active:
+                    await self._tell(tx, recognition, change, _told(change, watched, now))
+                    told_of.add(change.subject)
+            for seq, kind in self._forgotten.items():
+                await add_event(tx, announce.forgotten(seq, kind, now))
+            kept = {*recognition.histories, MACHINE} if is_due else told_of & {*recognition.conditions}
             await store_judgements(tx, self._boot_id, {each: _state(recognition, each) for each in kept})
             if has_ended or is_due:
                 await keep_judgements(tx, self._boot_id, {*recognition.histories, MACHINE})
         self._ctx.trace("findings-told")
         self._untold.clear()
+        self._forgotten.clear()
         if is_due:
             self._stored_at = self._ctx.mono()
+
+    async def _tell(self, tx: Transaction, recognition: Recognition, change: Change, told: Event) -> None:
+        before = recognition.told_before(change) if change.step is Step.WORSENED else None
+        seq = await add_event(tx, told)
+        if before is not None:  # one alert for one condition
+            await clear_alerts(tx, Passed(told.task_id, seq=before), told.at)
+        recognition.told(change, seq)
 
     def _wanted(self, recognition: Recognition, seen: Mapping[str, Seen]) -> Wanted:
         wants = {run_id: recognition.wants(run_id, item.limits) for run_id, item in seen.items()}

@@ -171,4 +171,5 @@ class Following:
 
     def _finish(self) -> None:
         self.over = True
+        self.ctx.over.append((self.run, self.seen.path))
         self.seen.close()

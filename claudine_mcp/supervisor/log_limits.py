@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,6 +12,7 @@ from typing import Final
 import anyio.to_thread
 
 from claudine_mcp.core.errors import TaskNotFound
+from claudine_mcp.core.models import Run
 from claudine_mcp.host.holes import can_release, release_head, released_bytes
 from claudine_mcp.registry.events import add_event, events_after
 from claudine_mcp.registry.tasks import get_task
@@ -63,55 +66,67 @@ class LogLimits:
         self._announced &= self.sizes.keys()
         grown = (size - before.get(stream, size) for stream, size in self.sizes.items())
         self.is_hurried = self._can_release is not False and any(more > limit * HURRY_SHARE for more in grown)
-        for stream, size in self.sizes.items():
-            if size > limit and stream not in self._released:
-                self._released[stream] = _released(self._paths[stream])
         printed = dict.fromkeys(folders, 0)
         for stream, size in self.sizes.items():
             printed[stream.run_id] += size
         return printed
 
     async def enforce(self) -> None:
-        """Release the beginning of every stream that was too long when it was measured."""
-        limit = self._ctx.settings.limits.max_log_bytes
+        """Release the beginning of every stream that was too long when it was measured, or is as its run is over."""
         for stream, size in self.sizes.items():
-            released = self._released.get(stream, 0)
             watcher = self._watchers.get(stream.run_id)
-            if size - released <= limit or watcher is None:
-                continue
-            if self._can_release is None:
-                self._can_release = await anyio.to_thread.run_sync(can_release, self._ctx.state_dir)
-                if not self._can_release:
-                    log.warning(
-                        "%s: its file system cannot release a part of a file; output is not limited",
-                        self._ctx.state_dir,
-                    )
-            if stream not in self._announced:
-                await self._announce(stream, watcher)
-                self._announced.add(stream)
-            if not self._can_release:
-                continue
-            wanted = size - int(limit * KEPT_SHARE)
-            until = min(wanted, watcher.releasable_bytes(stream.name))
-            if until < wanted:
-                watcher.press_output()
-            if until > released:
-                path = self._paths[stream]
-                self._released[stream] = await anyio.to_thread.run_sync(release_head, path, until) or released
+            if watcher is not None:
+                releasable = watcher.releasable_bytes(stream.name)
+                if await self._limit(watcher.run, stream, self._paths[stream], size, releasable):
+                    watcher.press_output()
+        over, self._ctx.over = self._ctx.over, []
+        for run, folder in over:
+            for name in STREAMS:
+                path = folder / f"{name}.log"
+                with contextlib.suppress(FileNotFoundError):  # its task was removed meanwhile
+                    await self._limit(run, Stream(run.id, name), path, _size(path), sys.maxsize)
 
-    async def _announce(self, stream: Stream, watcher: Watcher) -> None:
+    async def _limit(self, run: Run, stream: Stream, path: Path, size: int, releasable: int) -> bool:
+        """Release what is too much of a stream; give whether more of it would have to be releasable for that."""
+        limit = self._ctx.settings.limits.max_log_bytes
+        if size <= limit:
+            return False
+        released = self._released.get(stream)
+        if released is None:
+            released = self._released[stream] = await anyio.to_thread.run_sync(_released, path)
+        if size - released <= limit:
+            return False
+        if self._can_release is None:
+            self._can_release = await anyio.to_thread.run_sync(can_release, self._ctx.state_dir)
+            if not self._can_release:
+                log.warning(
+                    "%s: its file system cannot release a part of a file; output is not limited",
+                    self._ctx.state_dir,
+                )
+        if stream not in self._announced:
+            await self._announce(stream, run)
+            self._announced.add(stream)
+        if not self._can_release:
+            return False
+        wanted = size - int(limit * KEPT_SHARE)
+        until = min(wanted, releasable)
+        if until > released:
+            self._released[stream] = await anyio.to_thread.run_sync(release_head, path, until) or released
+        return until < wanted
+
+    async def _announce(self, stream: Stream, run: Run) -> None:
         """Say it once, whatever happens to the supervisor: before anything is released."""
         async with self._ctx.db.write() as tx:
-            told = await events_after(tx, 0, task_ids=[watcher.task_id], types=["task:log-limit"])
+            told = await events_after(tx, 0, task_ids=[run.task_id], types=["task:log-limit"])
             if any(event.run_id == stream.run_id and event.data["stream"] == stream.name for event in told):
                 return
             try:
-                task = await get_task(tx, watcher.task_id)
+                task = await get_task(tx, run.task_id)
             except TaskNotFound:
                 return
             event = announce.log_limit(
                 task,
-                watcher.run,
+                run,
                 stream.name,
                 self._ctx.settings.limits.max_log_bytes,
                 self._ctx.wall(),

@@ -75,7 +75,7 @@ class Supervisor:
         diagnosis = Diagnosis(ctx, self._watchers)
         judges = (Heartbeat(ctx).judge, diagnosis.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
-        self._notifier = Notifier(ctx, lambda: reap(ctx))
+        self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None

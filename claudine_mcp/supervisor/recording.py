@@ -168,9 +168,9 @@ def task_values(sample: TreeSample, percent: float | None) -> Values:
 
 
 def task_json(sample: TreeSample, percent: float | None) -> dict[str, Any]:
-    """Give a sample as it is shown while it is the last one; times by their age."""
+    """Give a sample as it is shown while it is the last one; times by their age. What threads wait for is no number."""
     known = asdict(sample)
-    del known["at"], known["pss_at"]
+    del known["at"], known["pss_at"], known["wait_channels"]
     pss_age_s = None if sample.pss_at is None else round(sample.at - sample.pss_at, 1)
     return known | {"cpu_percent": percent, "pss_age_s": pss_age_s}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -12,8 +13,14 @@ import anyio.to_thread
 from claudine_mcp.core.paths import run_directory, task_directory, waits_directory
 from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed
 from claudine_mcp.registry.alerts import forget_cleared
-from claudine_mcp.registry.database import Database
-from claudine_mcp.registry.expiry import ended_before, expire_commands, expire_events, remove_ended
+from claudine_mcp.registry.database import Database, Transaction
+from claudine_mcp.registry.expiry import (
+    ended_before,
+    expire_commands,
+    expire_events,
+    expire_signs_of_life,
+    remove_ended,
+)
 from claudine_mcp.registry.tasks import existing_ids
 from claudine_mcp.supervisor.context import Context
 
@@ -22,7 +29,10 @@ log = logging.getLogger(__name__)
 EVERY_S = 3600.0
 COMMANDS_S = 86_400.0
 """A result is read within seconds of its command; a day is for whoever looks into the registry."""
+SIGNS_OF_LIFE_S = 3600.0
+"""300 tasks that print make 2.6 million `task:active` a day, of which only the newest tell anything."""
 BATCH = 200
+EVENTS_BATCH = 2000
 
 
 class Retention:
@@ -39,8 +49,9 @@ class Retention:
         self._due_at = self._ctx.mono() + EVERY_S
         now = self._ctx.wall()
         kept = self._ctx.settings.retention
+        await self._expire(expire_events, now - kept.tasks / 1000)
+        await self._expire(expire_signs_of_life, now - SIGNS_OF_LIFE_S)
         async with self._ctx.db.write() as tx:
-            await expire_events(tx, now - kept.tasks / 1000)
             await expire_commands(tx, now - COMMANDS_S)
             await forget_cleared(tx, now - COMMANDS_S)
         removed = await self._remove_tasks(now - kept.tasks / 1000)
@@ -48,6 +59,15 @@ class Retention:
             log.info("retention removed %d tasks", removed)
         await self._remove_logs(now - kept.logs / 1000)
         await anyio.to_thread.run_sync(self._remove_waits, now - kept.tasks / 1000)
+
+    async def _expire(
+        self, expire: Callable[[Transaction, int, float, int], Awaitable[int | None]], before: float
+    ) -> None:
+        """Remove old events, so many at a time that nobody waits for it."""
+        cursor: int | None = 0
+        while cursor is not None:
+            async with self._ctx.db.write() as tx:
+                cursor = await expire(tx, cursor, before, EVENTS_BATCH)
 
     async def _remove_tasks(self, before: float) -> int:
         """Rows first, then files: what a crash leaves between the two is swept at the next start."""

@@ -24,6 +24,8 @@ from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.ending import Ending
 from claudine_mcp.workloads import WORKLOADS, Launch
 
+MIN_LOOK_S = 0.1
+"""Between two looks at a timeout that is about to pass."""
 MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
 
@@ -175,9 +177,14 @@ class Watcher(Ending):
         if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
         now = self.ctx.wall()
-        left = task.started_at + limit / 1000 - now
+        if self.ctx.settings.monitoring.enabled:
+            # Not by the clock on the wall: a laptop that has slept for a night must not cost it.
+            ran_s = self.ctx.ran_s.get(self.run.id)
+            left = MIN_LOOK_S if ran_s is None else limit / 1000 - ran_s
+        else:
+            left = task.started_at + limit / 1000 - now
         if left > 0:
-            self.look_within(left)
+            self.look_within(max(left, MIN_LOOK_S))
             return
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)

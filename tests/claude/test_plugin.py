@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import anyio
 import psutil
 import pytest
 from claude_code import LIMIT_S, PLUGIN, ClaudeCode, install_plugin, program_on_path
@@ -17,10 +16,8 @@ from fake_api import FakeApi
 from fake_request import Request
 from support import Home, alive, ended, kill, processes_of, wait_until
 
-from claudine_mcp.core.models import Event, Severity
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.front.delegate import DelegateRequest, delegate
-from claudine_mcp.registry.events import add_event
 
 pytestmark = pytest.mark.claude
 
@@ -30,6 +27,7 @@ GATE = "until test -e {}; do sleep 0.05; done"
 MONITOR = "Monitor event"
 NOTICE = "An automatic notice"
 STALLED = "task:stalled"
+FALLS_SILENT = "until test -e quiet; do echo word; sleep 0.05; done; until test -e go; do sleep 0.05; done"
 
 
 def call(tool: str, **arguments: object) -> str:
@@ -94,20 +92,19 @@ def report(home: Home, request: Request, what: str, event_type: str = "task:ende
     print(f"\n{what}: the model had word of it after {took_s:.2f} s")  # noqa: T201 - measured, not asserted
 
 
-def stall(home: Home, name: str) -> None:
-    """Record that a task is stalled, as a rule does after a silence that is longer than a test."""
+def stall(home: Home) -> None:
+    """Have `FALLS_SILENT` fall silent, and wait until that is a warning."""
+    (home.work / "quiet").touch()
+    query = "SELECT 1 FROM alerts WHERE type = ? AND cleared_at IS NULL"
+    wait_until(lambda: home.query(query, STALLED), LIMIT_S, "the silence is a warning")
 
-    # Before its start nothing can be told of it that lasts.
-    running = "SELECT id FROM tasks WHERE name = ? AND state = 'running'"
-    ((task_id,),) = wait_until(lambda: home.query(running, name), LIMIT_S, f"{name} runs")
 
-    async def record() -> None:
-        async with home.front() as front, front.db.write() as tx:
-            words = f"{name} ({task_id}) has been silent for 6 minutes: a tool is running"
-            data = {"taskId": task_id, "stalledFor": 360_000, "why": "tool"}
-            await add_event(tx, Event(STALLED, Severity.WARNING, words, time.time(), task_id, data=data))
-
-    anyio.run(record)
+@pytest.fixture
+def impatient(claude_home: Home, claude: ClaudeCode) -> Home:
+    """A home in which a second's silence is a stall."""
+    monitoring = {"sampleInterval": "100ms", "stallThreshold": "1s"}
+    claude_home.configure(claude={"command": claude.argv[0]}, monitoring=monitoring)
+    return claude_home
 
 
 def test_the_end_of_a_task_wakes_an_idle_session_once(
@@ -133,17 +130,17 @@ def test_the_end_of_a_task_wakes_an_idle_session_once(
     assert last.count("succeeded") == last.count("failed: exit code 3") == 1
 
 
-def test_a_stall_wakes_an_idle_session_once(claude_home: Home, plugged: ClaudeCode, api: FakeApi) -> None:
+def test_a_stall_wakes_an_idle_session_once(impatient: Home, plugged: ClaudeCode, api: FakeApi) -> None:
     with session(plugged) as terminal:
-        terminal.say(f"FAKE: {run_command(GATE.format('go'), 'slow')} | text slow began")
+        terminal.say(f"FAKE: {run_command(FALLS_SILENT, 'slow')} | text slow began")
         terminal.wait_for("● slow began")
-        stall(claude_home, "slow")
-        woken = heard(api, "has been silent for 6 minutes")
-        report(claude_home, woken, "a stall, idle session", STALLED)
+        stall(impatient)
+        woken = heard(api, "has been silent for")
+        report(impatient, woken, "a stall, idle session", STALLED)
         assert MONITOR in woken.news
         assert "NOT USER INPUT" in woken.news
-        (alert,) = claude_home.query("SELECT seq FROM alerts")[0]
-        ((task_id,),) = claude_home.query("SELECT id FROM tasks")
+        (alert,) = impatient.query("SELECT seq FROM alerts")[0]
+        ((task_id,),) = impatient.query("SELECT id FROM tasks")
         assert f"[alert {alert}: TaskStatus {task_id}]" in woken.news
         terminal.wait_for("● the script is over")
         terminal.say("FAKE: bash echo again | text nothing new")
@@ -340,33 +337,36 @@ def unplugged_session(claude: ClaudeCode) -> Iterator[Terminal]:
 
 
 def test_without_the_plugin_an_idle_session_that_waits_for_events_is_woken_with_the_first_warning(
-    claude_home: Home, plugged: ClaudeCode, api: FakeApi
+    impatient: Home, plugged: ClaudeCode, api: FakeApi
 ) -> None:
     with unplugged_session(plugged) as terminal:
-        begin = call("mcp__claudine__RunCommand", command=GATE.format("go"), name="slow")
+        begin = call("mcp__claudine__RunCommand", command=FALLS_SILENT, name="slow")
         wait = call("mcp__claudine__WaitForEvents", minSeverity="warning")
         terminal.say(f"FAKE: {begin} | {wait} | text waiting")
         terminal.wait_for("● waiting")
-        stall(claude_home, "slow")
-        woken = heard(api, "has been silent for 6 minutes")
-        report(claude_home, woken, "a stall, idle session without the plugin, WaitForEvents open", STALLED)
+        stall(impatient)
+        woken = heard(api, "has been silent for")
+        report(impatient, woken, "a stall, idle session without the plugin, WaitForEvents open", STALLED)
         assert "<task-notification>" in woken.news
         terminal.wait_for("● the script is over")
         wait = call("mcp__claudine__WaitForEvents", taskIds=["<<taskId>>"], until="ended")
-        terminal.say(f"FAKE: {wait} | text waiting again")
+        # Else the user is asked by a form what to do about it, and the session waits for that.
+        (alert,) = impatient.query("SELECT seq FROM alerts")[0]
+        answer = call("mcp__claudine__AnswerAlert", alertId=alert, action="continue")
+        terminal.say(f"FAKE: {answer} | {wait} | text waiting again")
         terminal.wait_for("● waiting again")
-        (claude_home.work / "go").touch()
-        report(claude_home, heard(api, ") succeeded"), "an end, the same")
+        (impatient.work / "go").touch()
+        report(impatient, heard(api, ") succeeded"), "an end, the same")
 
 
 def test_without_the_plugin_an_idle_session_that_waits_for_nothing_hears_with_its_next_call(
-    claude_home: Home, plugged: ClaudeCode, api: FakeApi
+    impatient: Home, plugged: ClaudeCode, api: FakeApi
 ) -> None:
     with unplugged_session(plugged) as terminal:
-        begin = call("mcp__claudine__RunCommand", command=GATE.format("go"), name="slow")
+        begin = call("mcp__claudine__RunCommand", command=FALLS_SILENT, name="slow")
         terminal.say(f"FAKE: {begin} | text began")
         terminal.wait_for("● began")
-        stall(claude_home, "slow")
+        stall(impatient)
         terminal.say("FAKE: text not yet")
         terminal.wait_for("● not yet")
         assert not told(api, "has been silent")

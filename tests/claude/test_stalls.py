@@ -22,7 +22,7 @@ from support import Home, ended, temporary_home, wait_for
 from troubles import TICK_S, Course, Trouble, at_most, deviations
 
 from claudine_mcp.core.models import Event, Severity, Task
-from claudine_mcp.core.rules.course import REPEATED
+from claudine_mcp.core.rules import RunLimits
 from claudine_mcp.core.rules.machine import LIMITED_S
 from claudine_mcp.front import alerts
 from claudine_mcp.front.front import Front
@@ -87,7 +87,8 @@ CASES: Final = (
     Case("a refused tool", "bash touch refused | text done"),
     Case(
         "the same refused tool again and again",
-        "bash touch refused | " * REPEATED + f"slow {STALL_S / 3} | bash touch other | slow 3 | text done",
+        "bash touch refused | " * RunLimits().repeats
+        + f"slow {STALL_S / 3} | bash touch other | slow 3 | text done",
         (Trouble("task:repeating", Severity.WARNING, 0.0, STALL_S / 3, {"tool": "Bash (touch refused)"}),),
     ),
     Case(

@@ -228,7 +228,6 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
         ),
         (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give one of allow, cancel, continue, deny, snooze"),
         (["7", "continue"], 3, "7 is no open alert: there is none (open are: none)"),
-        (["7", "snooze"], 2, "--snooze: it is missing. Give how long"),
         (["7", "cancel", "--snooze", "1h"], 2, "--snooze: it means nothing with cancel"),
         (["x", "allow"], 2, "ALERT"),
         (["7"], 2, "Missing argument 'ACTION'"),

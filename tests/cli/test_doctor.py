@@ -201,6 +201,7 @@ def test_processes_that_no_task_is_known_for_are_found(cli: CommandLine) -> None
 
 
 def test_task_directories_without_a_task_are_found(cli: CommandLine) -> None:
+    cli.home.configure(supervisor={"idleExit": "10m"})  # one that leaves would remove them
     cli.ended("true")
     orphan = cli.home.state_dir / "tasks" / "orphan00"
     orphan.mkdir()

@@ -42,6 +42,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "monitoring.level": "active",
         "monitoring.sampleInterval": 1000,
         "monitoring.stallThreshold": 300_000,
+        "monitoring.deadlockThreshold": 60_000,
+        "monitoring.repeatThreshold": 10,
         "monitoring.checkpointInterval": 600_000,
         "monitoring.agentMayLoosen": False,
         "limits.softMaxConcurrent": 10,

@@ -75,6 +75,30 @@ def test_memory_that_many_share_is_told_once_and_names_the_largest() -> None:
     assert cleared(herd.go(60, available=3 * GB)) == [OVERLOAD]
 
 
+def test_memory_that_falls_and_comes_back_is_known_after_the_first_time_and_a_new_low_is_not() -> None:
+    run = Watched()
+    run.go(60, output=9, available=14 * GB)
+    told: list[Change] = []
+    for _ in range(6):
+        for second in range(100):
+            told += run.go(1, available=14 * GB - 90 * MB * second)
+        told += run.go(60, available=14 * GB)
+    assert raised(told) == [OVERLOAD]
+    for second in range(130):
+        told += run.go(1, available=14 * GB - 90 * MB * second)
+    assert raised(told) == [OVERLOAD, OVERLOAD]
+    assert told[-1].finding.data["cause"] == "exhaustion"
+
+
+def test_memory_that_is_taken_within_half_a_minute_is_not_the_way_to_exhaustion() -> None:
+    run = Watched()
+    run.go(100, output=9, available=14 * GB)
+    for second in range(30):
+        run.go(1, available=14 * GB - 250 * MB * second)
+    run.go(200)
+    assert run.told == []
+
+
 def test_a_dip_below_the_reserve_is_not_told() -> None:
     herd = Herd(3)
     herd.go(30, output=9)
@@ -194,7 +218,7 @@ def test_one_cause_of_overload_clears_its_own_alert_alone() -> None:
     assert [change.seq for change in run.go(60, disk_free=100 * GB)] == [raised_as["disk"]]
 
 
-def test_the_event_that_makes_it_worse_does_not_take_the_place_of_the_one_that_raised_it() -> None:
+def test_the_event_that_makes_it_worse_takes_the_place_of_the_one_that_raised_it() -> None:
     run = Watched(RunLimits(level=Level.PASSIVE))
     (raised_once,) = run.go(400)
     run.recognition.told(raised_once, 5)
@@ -202,7 +226,7 @@ def test_the_event_that_makes_it_worse_does_not_take_the_place_of_the_one_that_r
     (worse,) = run.go(10)
     run.recognition.told(worse, 9)
     (cleared_once,) = run.go(5, output=9)
-    assert (worse.seq, cleared_once.seq) == (5, 5)
+    assert (worse.seq, cleared_once.seq) == (5, 9)
 
 
 def test_what_is_dear_is_asked_for_only_when_it_matters() -> None:

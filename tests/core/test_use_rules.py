@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from watched import GB, MB, Watched, claude, cleared, raised
 
 from claudine_mcp.core.activity import Activity
-from claudine_mcp.core.config import Settings
+from claudine_mcp.core.config import Monitoring, Settings
 from claudine_mcp.core.findings import Finding, Step
 from claudine_mcp.core.models import Severity
 from claudine_mcp.core.rules import RULES, MachineLimits, RunLimits
@@ -210,6 +210,14 @@ def test_claude_whose_shells_compute_behind_it_is_none() -> None:
     run = Watched()
     run.go(200, activity=claude("model", 1, background=("npm test",)), cpu=1.0)
     assert run.told == []
+
+
+@pytest.mark.parametrize("repeats", [3, 5, 16])
+def test_how_often_is_too_often_is_configurable(repeats: int) -> None:
+    limits = RunLimits.of(Settings(monitoring=Monitoring(repeat_threshold=repeats)))
+    run = Watched(limits)
+    told = [run.go(5, activity=claude("tool", n, calls=("x",) * n)) for n in range(1, repeats + 2)]
+    assert [bool(each) for each in told] == [False] * (repeats - 1) + [True, False]
 
 
 # -- descriptors and the disk -----------------------------------------------------------------------------

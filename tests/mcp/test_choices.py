@@ -19,7 +19,7 @@ from claudine_mcp.front.submit import CommandRequest
 
 CONTINUE = {"action": "accept", "content": {"action": "continue"}}
 CANCEL_IT = {"action": "accept", "content": {"action": "cancel"}}
-ACTIONS = ["cancel", "snooze", "continue"]
+ACTIONS = ["snooze", "continue", "cancel"]
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def test_what_is_no_answer_changes_nothing_and_is_asked_again(
         await client.update(wait, {key: {"action": "accept", "content": content}})
         again, form = await client.asked(wait)
         assert again != key
-        assert form["message"].startswith("That was no answer: choose one of cancel, snooze, continue")
+        assert form["message"].startswith("That was no answer: choose one of snooze, continue, cancel")
         assert len(await alerts_about(front, task.id)) == 1
 
 

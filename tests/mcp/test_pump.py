@@ -149,8 +149,11 @@ def test_channel_messages_need_the_handshake_era(home: Home) -> None:
     assert "--channel needs --era legacy" in done.stderr
 
 
-async def test_alerts_are_sent_over_a_channel_that_was_asked_for(home: Home) -> None:
-    async with connected(Heard(home, "--era", "legacy", "--channel")) as heard:
+@pytest.mark.parametrize("is_set", [False, True], ids=["by an option", "by the user's file"])
+async def test_alerts_are_sent_over_a_channel_that_was_asked_for(home: Home, is_set: bool) -> None:
+    home.configure(notifications={"channel": is_set})
+    options = ["--era", "legacy"] if is_set else ["--era", "legacy", "--channel"]
+    async with connected(Heard(home, *options)) as heard:
         experimental = heard.client.server_capabilities.experimental
         assert experimental is not None
         assert "claude/channel" in experimental

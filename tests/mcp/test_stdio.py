@@ -191,7 +191,10 @@ async def test_retry_update_and_remove(home: Home) -> None:
         ("ListTasks", {"filter": {"stat": "ended"}}, "stat", ""),
         ("ListTasks", {"cursor": "x"}, "cursor", "nextCursor"),
         ("WaitForEvents", {"until": "ended"}, "until", "taskIds"),
+        ("WaitForEvents", {"types": ["task:enden"]}, "types", "task:ended"),
         ("ConfigureMonitoring", {"level": "passive"}, "level", "agentMayLoosen"),
+        ("ConfigureMonitoring", {"maxMemoryPerTask": "5GB"}, "maxMemoryPerTask", "criticalMemory"),
+        ("ConfigureMonitoring", {"stallThreshold": 30}, "stallThreshold", "30ms"),
         ("RemoveTasks", {}, "taskIds", "filter"),
     ],
 )

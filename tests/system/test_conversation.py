@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from claude_recordings import answers, asks, line
 
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.front.conversation import BUDGET_CHARS, PIECE_BYTES, WINDOW_BYTES, words
+from claudine_mcp.front.log_file import LogFile
 from claudine_mcp.front.logs import LogPage
+from claudine_mcp.host.holes import can_release, release_head
 from claudine_mcp.workloads.claude_stream import RESULT_BYTES
 
 
@@ -52,6 +55,30 @@ def test_a_line_of_any_length_is_passed_on_the_way_to_the_end(tmp_path: Path, si
     assert [found[0], found[-1]] == ["⏺ before", "⏺ after"]
     assert len(found) == 3
     assert cursor == f"1:stdout={path.stat().st_size}"
+
+
+def test_what_was_released_is_told_of_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not can_release(tmp_path):
+        pytest.skip("this file system cannot release a part of a file")
+    path = log(tmp_path, *[says(f"word {number:04}") for number in range(200)])
+    begin = len(says("word 0000")) * 100
+    note = f"the first {begin:,} bytes were released (limits.maxLogBytes)"
+    pieces_from = LogFile.pieces_from
+
+    def late(self: LogFile, offset: int, **options: Any) -> Any:
+        release_head(path, begin)
+        return pieces_from(self, offset, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "pieces_from", late)
+        page = words(path, "1:stdout=0", 2, run=1, ended=True)
+    assert texts(page) == ["⏺ word 0100", "⏺ word 0101"]
+    assert page.notes == [note]
+    assert page.truncated
+    later = words(path, page.next_cursor, 1, run=1, ended=True)
+    assert (texts(later), later.notes) == (["⏺ word 0102"], [])
+    last = words(path, None, 1000, run=1, ended=True)
+    assert (len(last.lines), last.notes, last.truncated) == (100, [note], True)
 
 
 def test_a_line_that_is_too_long_to_be_read_is_named_and_passed(tmp_path: Path) -> None:

@@ -108,6 +108,18 @@ async def test_it_is_told_once_of_each_stream_whoever_supervises(home: Home) -> 
         assert "more than 1 MB (limits.maxLogBytes) to stdout; only the end of it is kept" in event.message
 
 
+async def test_of_a_task_that_is_over_in_no_time_only_the_end_is_kept_as_well(home: Home) -> None:
+    home.configure(limits={"maxLogBytes": LIMIT})
+    async with home.front() as front:
+        task = await front.submit_command(CommandRequest("yes line | head -c 20000000; echo the end"))
+        await ended(front, task)
+        await released(home, task.id, 900_000)
+        (event,) = await events_of(front, task, "task:log-limit")
+        assert event.run_id == f"{task.id}.1"
+        page = await task_logs(front, task.id, tail=1)
+        assert [each.text for each in page.lines] == ["the end"]
+
+
 async def test_what_stays_within_the_limit_is_kept_whole_and_not_spoken_of(home: Home) -> None:
     home.configure(limits={"maxLogBytes": LIMIT})
     async with home.front() as front:

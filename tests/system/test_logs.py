@@ -8,6 +8,7 @@ import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.terminal import show
-from claudine_mcp.front.log_file import open_log
+from claudine_mcp.front.log_file import LogFile, open_log
 from claudine_mcp.front.logs import LogPage, cursor_run, first_cursor, read_from, tail
 
 MB = 2**20
@@ -450,6 +451,22 @@ def test_a_released_head_is_skipped_and_reported(paths: Paths) -> None:
     page = read_from(paths, "1:stdout=10000:stderr=0", 1500, run=1, budget_chars=10**6)
     assert (texts(page), page.notes, page.truncated) == (lines[1000:], [], False)
     assert tail(paths, 10, run=1).notes == ["stdout: 20,000 bytes in all; the last 10 lines are shown"]
+
+
+def test_what_goes_while_it_is_read_is_told_of_and_never_shown_as_nuls(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(paths["stdout"], "".join(f"line {n:04}\n" for n in range(2000)).encode())
+    pieces_from = LogFile.pieces_from
+
+    def late(self: LogFile, offset: int, **options: Any) -> Any:
+        release_head(paths["stdout"], 10_000)
+        return pieces_from(self, offset, **options)
+
+    monkeypatch.setattr(LogFile, "pieces_from", late)
+    page = read_from(paths, first_cursor(paths, run=1), 2, run=1)
+    assert texts(page) == ["line 1000", "line 1001"]
+    assert "stdout: the first 10,000 bytes were released (limits.maxLogBytes)" in page.notes
 
 
 def test_a_log_released_to_its_end_has_nothing_to_show(paths: Paths) -> None:

@@ -107,7 +107,7 @@ def test_it_ends_with_its_claude_code_however_that_ends(monitor: Monitor) -> Non
 def test_a_signal_at_the_end_of_a_session_ends_it_whole(monitor: Monitor) -> None:
     mine = [monitor.process.pid, *monitor.descendants()]
     os.killpg(monitor.process.pid, 15)
-    monitor.process.wait()
+    monitor.process.wait(60)
     wait_until(lambda: not [pid for pid in mine if alive(pid)])
 
 

@@ -56,12 +56,18 @@ async def measured(front: Front, task_id: str) -> MetricsView:
     return found
 
 
+async def _has_rate(front: Front, task_id: str) -> bool:
+    sample = (await task_view(front, task_id)).sample
+    return sample is not None and sample.cpu_percent is not None
+
+
 async def test_the_whole_tree_of_a_running_task_is_shown(home: Home) -> None:
     eater = f'{sys.executable} -S -c "{EATER}"'
     async with home.front() as front:
         task_id = await begun(front, f"setsid {eater} & {GATE}; wait")
         seen = await sampled(front, task_id, 64 * MEBIBYTE)
         assert seen.processes >= 2
+        await wait_for(lambda: _has_rate(front, task_id), what="two samples, which make a rate")
         assert seen.fds is not None
         machine = (await overview(front)).machine
         assert machine.tasks_memory_bytes is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,11 +111,12 @@ def test_when_nothing_runs_any_more_that_is_written_at_once(recorder: Recorder, 
 def test_the_last_sample_tells_ages_not_times_of_a_clock_that_others_do_not_have(
     recorder: Recorder, tmp_path: Path
 ) -> None:
-    recorder.take(T0, {RUN: tree(50.0, pss_at=38.0)}, system(50.0))
+    sample = replace(tree(50.0, pss_at=38.0), wait_channels=frozenset({"futex_do_wait"}))
+    recorder.take(T0, {RUN: sample}, system(50.0))
     known = read_latest(tmp_path, [RUN, MACHINE])
-    sample = known[RUN].sample
-    assert (sample["pss_bytes"], sample["pss_age_s"], sample["processes"]) == (80, 12.0, 2)
-    assert "at" not in sample
+    last = known[RUN].sample
+    assert (last["pss_bytes"], last["pss_age_s"], last["processes"]) == (80, 12.0, 2)
+    assert "at" not in last
     assert known[MACHINE].sample["other_claude"] == {"processes": 1, "rss_bytes": 30, "orphans": 1}
 
 

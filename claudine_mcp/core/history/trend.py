@@ -42,6 +42,8 @@ FALL: Final = 0.08
 FALL_OF_RISE: Final = 0.5
 """Memory has risen and fallen, if both were more than so many bytes and this share of the peak, and it lost half of
 what it had risen by. Less is not what `is_enough` asks for."""
+BUCKETS_A_TOOTH: Final = 0.25
+"""The share of a tooth that a bucket must be as long as, so that what is judged is at least three teeth long."""
 REMEMBERED: Final = 4.0
 """A sawtooth is over when no tooth came in four times the longest one's length."""
 
@@ -209,8 +211,8 @@ class MemoryTrend:
         found = [
             growth
             for level, growth in enumerate(self._found)
-            # A bucket shorter than a tooth of a sawtooth sees nothing but its rise.
-            if growth is not None and self.bucket_s * 2**level >= tooth_s
+            # Buckets that are much shorter than a tooth of a sawtooth see nothing but its rise.
+            if growth is not None and self.bucket_s * 2**level >= BUCKETS_A_TOOTH * tooth_s
         ]
         if self._rising is not None and tooth_s:
             found.append(self._rising)

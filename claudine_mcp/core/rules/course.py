@@ -22,9 +22,8 @@ TIMES_THE_LONGEST: Final = (3.0, 5.0)
 """How much longer than any before a stage may take: the first at least, the second where stages differ a lot."""
 DONE: Final = 100.0
 
-REPEATED: Final = 10
-"""Calls in a row; fewer happen where something is polled or tried again."""
-FORGIVEN: Final = 3
+FORGIVEN: Final = 0.3
+"""The share of `repeatThreshold` at which a run does something else again."""
 
 
 def stuck_phase(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
@@ -50,10 +49,10 @@ def stuck_phase(limits: RunLimits, history: History, _around: Around, _now: floa
     return Finding(STUCK_PHASE, Severity.WARNING, data)
 
 
-def repeating(_limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
+def repeating(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
     """The same tool calls again and again."""
-    if history.repeats < REPEATED:
-        return UNDECIDED if history.repeats > FORGIVEN else None
+    if history.repeats < limits.repeats:
+        return UNDECIDED if history.repeats > FORGIVEN * limits.repeats else None
     return Finding(
         REPEATING, Severity.WARNING, {"times": history.repeats, "tool": history.activity.last_tool}
     )

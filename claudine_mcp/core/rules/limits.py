@@ -26,6 +26,7 @@ class RunLimits:
         max_disk_rate: bytes a second that it may write for minutes on end.
         timeout_s: unsuspended time that it may take; None for any.
         still_s: how long nothing at all may move.
+        repeats: how often the same tool calls may come in a row.
         level: how severe what is found may be.
     """
 
@@ -36,6 +37,7 @@ class RunLimits:
     max_disk_rate: int = 10**8
     timeout_s: float | None = None
     still_s: float = 60.0
+    repeats: int = 10
     level: Level = Level.ACTIVE
 
     @classmethod
@@ -58,6 +60,8 @@ class RunLimits:
             max_fds=values["limits.maxFileDescriptors"],
             max_disk_rate=values["limits.maxDiskRate"],
             timeout_s=None if timeout_ms is None else timeout_ms / 1000,
+            still_s=values["monitoring.deadlockThreshold"] / 1000,
+            repeats=values["monitoring.repeatThreshold"],
             level=Level(values["monitoring.level"]),
         )
 

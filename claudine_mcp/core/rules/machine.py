@@ -44,7 +44,8 @@ def short_of_memory(limits: MachineLimits, machine: MachineHistory) -> str:
     sample = machine.sample
     if sample is None:
         return ""
-    if machine.exhausted_in_s is not None and machine.exhausted_in_s < EXHAUSTED_IN_S:
+    exhausted_in_s = machine.exhausted_in_s
+    if exhausted_in_s is not None and exhausted_in_s < EXHAUSTED_IN_S and machine.is_below_its_habit():
         return "exhaustion"
     return "reserve" if sample.available_bytes < limits.reserve_bytes else ""
 

@@ -1,0 +1,39 @@
+"""The types of events there are, so that nobody waits for one that is misspelt."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TYPES: Final = frozenset(
+    {
+        "api:limited",
+        "limit:concurrency",
+        "monitoring:configured",
+        "supervisor:adopted",
+        "supervisor:started",
+        "system:overload",
+        "system:recovered",
+        "task:active",
+        "task:critical-memory",
+        "task:deadlocked",
+        "task:disk-io",
+        "task:ended",
+        "task:fd-limit",
+        "task:high-memory",
+        "task:leftovers",
+        "task:log-limit",
+        "task:memory-leak",
+        "task:messages-lost",
+        "task:needs-permission",
+        "task:overdue",
+        "task:progress",
+        "task:queued",
+        "task:recovered",
+        "task:repeating",
+        "task:requeued",
+        "task:runaway-cpu",
+        "task:stalled",
+        "task:started",
+        "task:stuck-phase",
+    }
+)

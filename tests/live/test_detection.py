@@ -10,9 +10,9 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -45,8 +45,8 @@ class Suite:
         machine: what was told of no task, oldest first.
     """
 
-    courses: dict[str, Course] = field(default_factory=dict[str, Course])
-    machine: list[Event] = field(default_factory=list[Event])
+    courses: dict[str, Course]
+    machine: list[Event]
 
 
 class Player:
@@ -63,7 +63,7 @@ class Player:
 
     async def play(self, before: anyio.Event | None, turn: anyio.Semaphore) -> None:
         """Let it misbehave until that was told, then behave, then end; `before`: what must have happened first."""
-        async with _in_turn(turn if self.case.computes else None):
+        async with turn if self.case.computes else nullcontext():
             task = await self._submit()
             self.course.told = self._hearing.told[task.id]
             try:
@@ -132,15 +132,6 @@ class Player:
             else self._home.main_pid(task)
         )
         os.kill(pid, number)
-
-
-@asynccontextmanager
-async def _in_turn(turn: anyio.Semaphore | None) -> AsyncGenerator[None]:
-    if turn is None:
-        yield
-        return
-    async with turn:
-        yield
 
 
 async def _play_all(home: Home) -> Suite:

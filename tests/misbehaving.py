@@ -24,6 +24,8 @@ from pathlib import Path
 MB = 10**6
 BEAT_S = 1.0
 NAP_S = 0.2
+LAST_WORD = "and now nothing moves"
+"""However long it took until then, from now on it is as silent as it is still."""
 
 name = sys.argv[2]
 arguments = sys.argv[3:]
@@ -193,6 +195,7 @@ def deadlock() -> None:
     for thread in threads:
         thread.start()
     have_one.wait()
+    say(LAST_WORD)
     note("began")
     for thread in threads:
         thread.join()
@@ -271,6 +274,7 @@ def silent_child() -> None:
 def fifo() -> None:
     """A child that reads from a pipe to which nobody writes."""
     os.mkfifo(f"{name}.fifo")
+    say(LAST_WORD)
     note("began")
     subprocess.run(["cat", f"{name}.fifo"], check=True)
     behave()
@@ -282,6 +286,7 @@ def network() -> None:
         here = socket.create_connection(server.getsockname())
         with here, server.accept()[0] as there_:
             signal.signal(signal.SIGUSR1, lambda *_: there_.send(b"at last"))
+            say(LAST_WORD)
             note("began")
             here.recv(100)
     behave()

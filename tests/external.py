@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pytest
 
-MARKERS = ("claude", "inspector")
-"""Tests with one of these need a program of this module."""
+MARKERS = ("claude", "inspector", "live")
+"""Tests with one of these need a program of this module, or one of Debian's."""
 
 INSTALL_LIMIT_S = 900
 """A slow network, not a slow npm: the larger of the two takes 5 to 20 s on a fast one."""

@@ -14,7 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ __all__ = [
     "session_folder",
     "stop_supervisor",
     "supervisors_of",
+    "temporary_home",
     "wait_for",
     "wait_until",
 ]
@@ -212,6 +213,13 @@ def new_home(folder: Path) -> Home:
 @pytest.fixture
 def home() -> Iterator[Home]:
     """A state directory of the test's own; whatever runs in it is ended afterwards, and nothing may be left."""
+    with temporary_home() as made:
+        yield made
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Make a state directory; end whatever runs in it afterwards, and see that nothing is left."""
     folder = Path(tempfile.mkdtemp(dir=session_folder()))
     made = new_home(folder)
     assert supervision.LOOK_EVERY_S <= 1, "a supervisor is there within 2 s"

@@ -44,6 +44,7 @@ class Watched:
             "rss": None,
             "pss": None,
             "processes": 1,
+            "starts": 0.0,
             "threads": 4,
             "stopped": 0,
             "runnable": 0,
@@ -58,7 +59,7 @@ class Watched:
             "memory_pressure": 0.0,
             "io_pressure": 0.0,
         }
-        self._counters = dict.fromkeys(("cpu", "switches", "output", "read", "written"), 0.0)
+        self._counters = dict.fromkeys(("cpu", "switches", "output", "read", "written", "starts"), 0.0)
 
     @property
     def history(self) -> History:
@@ -110,6 +111,7 @@ class Watched:
             read_bytes=int(counters["read"]),
             written_bytes=int(counters["written"]),
             wait_channels=now["wchan"],
+            started=int(counters["starts"]),
         )
 
     def system(self) -> SystemSample:

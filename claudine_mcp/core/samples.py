@@ -27,6 +27,7 @@ class TreeSample:
         output_bytes: counter of what stdout and stderr have received.
         wait_channels: the functions of the kernel in which its threads sleep (`wchan`), of all of them; read only
             when nothing has moved for a while.
+        started: counter of processes that were seen to begin.
     """
 
     at: float
@@ -46,6 +47,7 @@ class TreeSample:
     read_bytes: int | None = None
     written_bytes: int | None = None
     wait_channels: frozenset[str] | None = None
+    started: int | None = None
 
     @property
     def memory_bytes(self) -> int:

@@ -62,7 +62,7 @@ class Tree:
         self._phase = phase
         self._slow_at = -math.inf
         self._sums = _NOTHING
-        self._gone_own_us = self._gone_switches = 0
+        self._started = self._gone_own_us = self._gone_switches = 0
         self._keeper_waited_us = 0
         self._keeper_transfer: Transfer | None = None
         self._waited_us = Inherited()
@@ -82,6 +82,7 @@ class Tree:
     def add(self, probe: Probe) -> None:
         """Count a process that belongs to the run."""
         self.probes[probe.process.pid] = probe
+        self._started += 1
         self._exchange(_NOTHING, probe.reading)
 
     def remove(self, pid: int) -> None:
@@ -150,6 +151,7 @@ class Tree:
             most_fds=self._slow.get("most_fds"),
             read_bytes=self._slow.get("read_bytes"),
             written_bytes=self._slow.get("written_bytes"),
+            started=self._started,
         )
 
     def with_weight(self, sample: TreeSample) -> TreeSample:

@@ -52,6 +52,14 @@ def test_an_api_that_refuses_several_runs_is_told_once_and_of_all() -> None:
     assert cleared(herd.go(70, claude("model", 2))) == [API_LIMITED]
 
 
+def test_who_is_refused_a_little_later_is_named_too() -> None:
+    herd = Herd(2)
+    herd.go(10, claude("retrying", 1, error="overloaded_error"))
+    herd.names.append("late.1")
+    told = herd.go(30, claude("retrying", 1, error="overloaded_error"))
+    assert [item["run"] for item in told[0].finding.data["tasks"]] == herd.names
+
+
 def test_an_api_that_refuses_one_run_is_that_runs_stall() -> None:
     herd = Herd(1)
     told = herd.go(400, claude("retrying", 1))

@@ -188,6 +188,12 @@ def test_what_stirs_is_given_three_times_as_long() -> None:
     assert RUNAWAY_CPU in run.open
 
 
+def test_what_starts_one_process_after_the_other_stirs_though_they_are_always_as_many() -> None:
+    run = Watched()
+    assert RUNAWAY_CPU not in raised(run.go(1700, cpu=1.0, processes=2, starts=0.5))
+    assert RUNAWAY_CPU in raised(run.go(200))
+
+
 def test_a_run_that_waits_for_its_turn_computes_too() -> None:
     run = Watched()
     run.go(700, cpu=0.2, runnable=1)

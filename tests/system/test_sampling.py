@@ -123,6 +123,7 @@ def test_a_tree_without_keeper_keeps_its_old_processes_and_gets_its_new_ones(
     (kept.work / "fifo").write_text("\n")
     after = looker.until(lambda found: found.processes == 4)
     assert after.cpu_s >= before.cpu_s
+    assert (after.started or 0) >= (before.started or 0) + 2
     fresh = Looker(type(looker.sampler._probes)())
     fresh.run, fresh.roots = looker.run, looker.roots
     assert fresh.look().processes == 4, "one that begins now finds them by their marker"

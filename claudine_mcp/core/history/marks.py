@@ -27,6 +27,13 @@ class Mark(NamedTuple):
     written_bytes: int
 
 
+class Processes(NamedTuple):
+    """How many live, and how many have begun: one after the other, they are always as many."""
+
+    alive: int
+    started: int | None
+
+
 class Minute(NamedTuple):
     """Bytes a second, over a minute."""
 
@@ -68,7 +75,7 @@ class Marks:
         self._due_s = first_s
         self._sum, self._count = 0.0, 0
         self._minute: Mark | None = None
-        self._memory, self._processes = 0.0, 0
+        self._memory, self._processes = 0.0, Processes(0, None)
 
     def add(self, clock_s: float, memory: float) -> bool:
         """Take a tick; give whether a mark is due."""
@@ -83,7 +90,7 @@ class Marks:
         self.steady_rate = 0.0
         self._minute = None
 
-    def close(self, clock_s: float, processes: int, read_bytes: int, written_bytes: int) -> Mark:
+    def close(self, clock_s: float, processes: Processes, read_bytes: int, written_bytes: int) -> Mark:
         """Make a mark of the ticks since the last."""
         mark = Mark(clock_s, self._sum / self._count, read_bytes, written_bytes)
         self._sum, self._count = 0.0, 0
@@ -104,7 +111,7 @@ class Marks:
             self._minute = mark
         return mark
 
-    def _look_for_work(self, last: Mark, mark: Mark, processes: int) -> None:
+    def _look_for_work(self, last: Mark, mark: Mark, processes: Processes) -> None:
         if mark.written_bytes - last.written_bytes >= WORK_BYTES:
             self.wrote_s = mark.clock_s
         if processes != self._processes or mark.read_bytes - last.read_bytes >= WORK_BYTES:

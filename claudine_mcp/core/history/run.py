@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from claudine_mcp.core.activity import SILENT, Activity
 from claudine_mcp.core.history.gaps import Pauses
-from claudine_mcp.core.history.marks import Marks
+from claudine_mcp.core.history.marks import Marks, Processes
 from claudine_mcp.core.history.memory import Memory
 from claudine_mcp.core.history.trend import BUCKET_S, MemoryTrend
 from claudine_mcp.core.models import JSON
@@ -184,7 +184,8 @@ class History:
             self._speak(sample)
         self.memory.fold(sample, passed_s)
         if counted_s and self.marks.add(self.clock_s, self.memory.now_bytes):
-            mark = self.marks.close(self.clock_s, sample.processes, self._read_bytes, self._written_bytes)
+            processes = Processes(sample.processes, sample.started)
+            mark = self.marks.close(self.clock_s, processes, self._read_bytes, self._written_bytes)
             self.trend.add(self.clock_s, mark.memory_bytes)
         if not sample.stopped or suspended:
             self.stopped_s = None

@@ -36,7 +36,7 @@ LEAST_BLAME: Final = 0.1
 
 SEVERAL: Final = 2
 LIMITED_S: Final = 30.0
-"""From two runs on that the API has been refusing for so long, it is the API."""
+"""From two runs on that the API has been refusing for so long, it is the API, for all that it refuses."""
 
 
 def short_of_memory(limits: MachineLimits, machine: MachineHistory) -> str:
@@ -142,13 +142,10 @@ def concurrency(limits: MachineLimits, _around: Around, histories: Mapping[str, 
 
 def api_limited(_limits: MachineLimits, _around: Around, histories: Mapping[str, History]) -> Verdict:
     """The API refuses several runs at once: one cause, one finding."""
-    refused = [
-        (run_id, history)
-        for run_id, history in histories.items()
-        if history.doing == RETRYING and history.clock_s - history.doing_s >= LIMITED_S
-    ]
-    if len(refused) < SEVERAL:
-        return UNDECIDED if refused else None
+    refused = [(run_id, history) for run_id, history in histories.items() if history.doing == RETRYING]
+    for_long = sum(history.clock_s - history.doing_s >= LIMITED_S for _, history in refused)
+    if for_long < SEVERAL:
+        return UNDECIDED if for_long else None
     limited = sum(history.activity.phase == "rate_limited" for _, history in refused)
     activities = [history.activity for _, history in refused]
     until = [activity.until for activity in activities if activity.until is not None]

@@ -47,11 +47,6 @@ class TreeSample:
     written_bytes: int | None = None
     wait_channels: frozenset[str] | None = None
 
-    @property
-    def memory_bytes(self) -> int:
-        """The best measure there is: PSS as far as it was read, never more than RSS, which is newer."""
-        return self.rss_bytes if self.pss_bytes is None else min(self.pss_bytes, self.rss_bytes)
-
 
 @dataclass(frozen=True, slots=True)
 class Pressure:

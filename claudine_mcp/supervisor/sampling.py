@@ -101,7 +101,7 @@ class Sampler:
             await self._by_itself("tidying the series failed", self._tidy())
 
     async def _by_itself(self, what: str, work: Awaitable[None]) -> None:
-        """Do a part of a tick, of which no other depends."""
+        """Do a part of a tick that no other part depends on; if it fails, that is told."""
         try:
             await work
         except LeaseLost:

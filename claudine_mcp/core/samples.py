@@ -49,11 +49,6 @@ class TreeSample:
     wait_channels: frozenset[str] | None = None
     started: int | None = None
 
-    @property
-    def memory_bytes(self) -> int:
-        """The best measure there is: PSS as far as it was read, never more than RSS, which is newer."""
-        return self.rss_bytes if self.pss_bytes is None else min(self.pss_bytes, self.rss_bytes)
-
 
 @dataclass(frozen=True, slots=True)
 class Pressure:

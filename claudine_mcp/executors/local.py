@@ -19,7 +19,7 @@ from typing import Any, cast
 from claudine_mcp.core.evidence import Evidence, ExitRecord
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.host.exitstatus import killed_for_memory
-from claudine_mcp.host.files import write_durable
+from claudine_mcp.host.files import open_regular, write_durable
 from claudine_mcp.host.processes import boot_id, is_alive
 
 KEEPER_SOURCE = Path(__file__).parent.parent / "keeper.py"
@@ -103,9 +103,7 @@ class RunDirectory:
     def keeper_log(self) -> str:
         """Give the end of what the keeper complained about."""
         with contextlib.suppress(OSError):
-            return (
-                (self.path / "keeper.log").read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
-            )
+            return self._bytes_of("keeper.log")[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
         return ""
 
     def has(self, name: str) -> bool:
@@ -114,10 +112,14 @@ class RunDirectory:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            record: Any = json.loads((self.path / name).read_bytes())
+            record: Any = json.loads(self._bytes_of(name))
         except (FileNotFoundError, ValueError):
             return None
         return cast("dict[str, Any]", record) if isinstance(record, dict) else None
+
+    def _bytes_of(self, name: str) -> bytes:
+        with os.fdopen(open_regular(self.path / name), "rb") as file:
+            return file.read()
 
 
 @dataclass(slots=True)

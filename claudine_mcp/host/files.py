@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -24,6 +26,36 @@ def write_durable(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a file that a task may have put something else in the place of: no FIFO is waited at, no link followed.
+
+    Raises:
+        FileNotFoundError: there is none, or it is no regular file.
+        OSError: it cannot be opened.
+    """
+    no_file = FileNotFoundError(errno.ENOENT, "something else has taken the place of this file", str(path))
+    try:
+        # O_NONBLOCK: to open a FIFO would wait for who opens its other end.
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP, errno.EISDIR}:
+            raise no_file from None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise no_file
+    return fd
+
+
+def regular_bytes(path: Path) -> int:
+    """Give the size of a file; 0 if there is none, or something else in its place."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def sync_directory(path: Path) -> None:

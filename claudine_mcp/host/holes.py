@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.host.files import open_regular
 
 FALLOC_FL_KEEP_SIZE: Final = 0x01  # <linux/falloc.h>
 FALLOC_FL_PUNCH_HOLE: Final = 0x02
@@ -40,7 +41,7 @@ def release_head(path: Path, until: int) -> int:
         OSError: it cannot be opened, or not be changed.
     """
     release = _fallocate()
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = open_regular(path, os.O_RDWR)
     try:
         window = max(0, until - _LINE_WITHIN_BYTES)
         newline = os.pread(fd, until - window, window).rfind(b"\n")
@@ -77,7 +78,7 @@ def can_release(directory: Path) -> bool:
 
 def released_bytes(path: Path) -> int:
     """Give the length of the hole that a file begins with; 0 where nobody tells."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = open_regular(path)
     try:
         return os.lseek(fd, 0, os.SEEK_DATA)
     except OSError as error:

@@ -7,6 +7,7 @@ pid by then (proc(5)).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 from typing import Final
@@ -21,6 +22,8 @@ FDS_OF_A_PROBE: Final = 2
 MOST_FDS: Final = 65_536
 """Kept at most, however many this process may have; what is beyond that is opened for each reading."""
 
+_GONE: Final = frozenset({errno.ENOENT, errno.ESRCH})
+"""What `/proc` says of a process that has gone. Everything else, as EMFILE, is our own trouble."""
 _SWITCHES: Final = b"\nvoluntary_ctxt_switches:"
 
 
@@ -34,7 +37,7 @@ class LinuxProbe:
 
     def __init__(self, process: Process, probes: LinuxProbes) -> None:
         self.process = process
-        self.reading = Reading(0, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.reading = Reading(0, 0, 0, 0, 0, 0, int(not process.zombie), 0, 0)
         self._path = f"/proc/{process.pid}"
         self._probes = probes
         self._stat, self._sched = probes.keep(self._path)
@@ -44,18 +47,26 @@ class LinuxProbe:
     def read(self, *, afresh: bool = False) -> Reading | None:
         """See `Probe`."""
         try:
-            if self._sched >= 0:
-                # It tells how often its main thread was given a processor. A single thread that sleeps changes
-                # nothing until it is.
-                ran = os.pread(self._sched, 64, 0)
-                if ran == self._ran and self._sleeps and not afresh:
-                    return self.reading
-                self._ran = ran
-            # In this order: if `stat` can be read afterwards, it was still the same process's `status`.
-            switches = _switches(_slurp(f"{self._path}/status", STATUS_BYTES))
-            text = os.pread(self._stat, 1024, 0) if self._stat >= 0 else _slurp(f"{self._path}/stat", 1024)
-        except OSError:
-            return None
+            return self._read(afresh=afresh)
+        except OSError as error:
+            return None if error.errno in _GONE else self.reading
+        except (
+            ValueError,
+            LookupError,
+        ):  # one that cannot be understood must not cost the others their readings
+            return self.reading
+
+    def _read(self, *, afresh: bool) -> Reading | None:
+        if self._sched >= 0:
+            # It tells how often its main thread was given a processor. A single thread that sleeps changes nothing
+            # until it is.
+            ran = os.pread(self._sched, 64, 0)
+            if ran == self._ran and self._sleeps and not afresh:
+                return self.reading
+            self._ran = ran
+        # In this order: if `stat` can be read afterwards, it was still the same process's `status`.
+        switches = _switches(_slurp(f"{self._path}/status", STATUS_BYTES))
+        text = os.pread(self._stat, 1024, 0) if self._stat >= 0 else _slurp(f"{self._path}/stat", 1024)
         # The name before the last bracket may hold anything (proc(5)).
         fields = text[text.rindex(b")") + 2 :].split(None, 22)
         if int(fields[19]) != self.process.start:
@@ -99,7 +110,7 @@ class LinuxProbe:
         with contextlib.suppress(OSError):
             for name in os.listdir(f"{self._path}/task"):  # noqa: PTH208
                 if int(name) != self.process.pid:
-                    with contextlib.suppress(OSError):  # a thread that has just left
+                    with contextlib.suppress(OSError, ValueError, LookupError):  # a thread that has just left
                         total += _switches(_slurp(f"{self._path}/task/{name}/status", STATUS_BYTES))
             return total
         return None
@@ -187,10 +198,14 @@ def _switches(status: bytes) -> int:
     return int(status[status.rindex(_SWITCHES) + len(_SWITCHES) :].split(None, 1)[0])
 
 
-def _slurp(path: str, most_bytes: int) -> bytes:
-    """Read a small file of `/proc` in one go."""
+def _slurp(path: str, piece_bytes: int) -> bytes:
+    """Read a file of `/proc`, in one go if it is as small as it mostly is."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, most_bytes)
+        found = more = os.read(fd, piece_bytes)
+        while len(more) == piece_bytes:  # `Groups:` in `status` may name thousands
+            more = os.read(fd, piece_bytes)
+            found += more
+        return found
     finally:
         os.close(fd)

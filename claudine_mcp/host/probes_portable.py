@@ -20,17 +20,17 @@ class PortableProbe:
         import psutil  # noqa: PLC0415 - not needed where there is something faster
 
         self.process = process
-        self.reading = Reading(0, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.reading = Reading(0, 0, 0, 0, 0, 0, int(not process.zombie), 0, 0)
         self._psutil = psutil
         self._reader = reader
 
     def read(self, *, afresh: bool = False) -> Reading | None:  # noqa: ARG002 - it is always read
         """See `Probe`."""
-        found = self._found()
-        if found is None:
-            return None
         psutil = self._psutil
         try:
+            found = psutil.Process(self.process.pid)
+            if self._reader.start_of(found) != self.process.start:
+                return None
             with found.oneshot():
                 state, threads = found.status(), found.num_threads()
                 alive = state not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD} or threads > 1
@@ -80,9 +80,9 @@ class PortableProbe:
     def _found(self) -> psutil.Process | None:
         try:
             found = self._psutil.Process(self.process.pid)
+            return found if self._reader.start_of(found) == self.process.start else None
         except (self._psutil.Error, OSError):
             return None
-        return found if self._reader.start_of(found) == self.process.start else None
 
     def _ask(self, method: str) -> Any:
         """Ask for what not every system has."""

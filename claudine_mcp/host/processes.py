@@ -6,6 +6,7 @@ through psutil for every other system.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections import defaultdict
@@ -20,6 +21,8 @@ from claudine_mcp.core.identity import Identity
 if TYPE_CHECKING:
     import psutil
 
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What is wrong with whoever looks, not with what is looked at."""
 MARKER = "CLAUDINE_RUN"
 """Environment variable of every process of a run; by it a tree is found whose keeper has died."""
 
@@ -83,10 +86,16 @@ class LinuxReader:
 
     @staticmethod
     def _stat(pid: int) -> tuple[str, list[bytes]]:
-        """Give a process's name and what comes after it; nothing if it has gone."""
+        """Give a process's name and what comes after it; nothing if it has gone.
+
+        Raises:
+            OSError: nobody can be looked at now, for want of descriptors or memory. That says nothing of it.
+        """
         try:
             fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
             return "", []
         try:
             text = os.read(fd, 1024)

@@ -67,7 +67,6 @@ class Context:
         children: keepers that this process started and has not reaped, by pid.
         statuses: wait statuses of reaped processes that were not keepers, by pid.
         observed: the runs that may have processes, by run id.
-        tick: the newest look at the observed runs and the machine; None while nothing runs, or nobody is to look.
         over: runs that have ended, and their directories, since they were last looked at.
         ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
@@ -83,7 +82,6 @@ class Context:
     children: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict[int, "subprocess.Popen[bytes]"])
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
-    tick: Tick | None = None
     over: list[tuple[Run, Path]] = field(default_factory=list[tuple[Run, Path]])
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])

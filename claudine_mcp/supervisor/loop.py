@@ -35,6 +35,7 @@ from claudine_mcp.registry.tasks import (
     waiting_tasks,
 )
 from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
 from claudine_mcp.supervisor.heartbeat import Heartbeat
@@ -76,6 +77,7 @@ class Supervisor:
         judges = (Heartbeat(ctx).judge, diagnosis.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
+        self._complaints = Complaints(ctx.mono)
         self._group: anyio.abc.TaskGroup | None = None
         self._failed_launches: dict[str, int] = {}
         self._look_again_at: float | None = None
@@ -294,10 +296,10 @@ class Supervisor:
                 raise
             except IllegalTransition:
                 watcher.look_in(0.0)  # it moved on between reading and writing
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is told of
                 if is_full(error):
                     self._ballast.release()
-                log.exception("run %s: a step failed", watcher.run.id)
+                self._complaints.tell(f"run {watcher.run.id}: a step failed", error)
                 await anyio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
                 watcher.look_in(0.0)

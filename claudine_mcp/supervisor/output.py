@@ -12,6 +12,7 @@ from claudine_mcp.core.activity import SILENT, Activity
 from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.progress.model import ACTIVITY, TURNS, Progress
 from claudine_mcp.core.progress.track import ProgressTrack
+from claudine_mcp.host.files import open_regular, regular_bytes
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.tails import ReportFile, Tails
@@ -81,17 +82,14 @@ class RunOutput:
         """Whether there is something to read that must be read."""
         if self.follower is None:
             return False
-        try:
-            return self._path.stat().st_size > self._offset
-        except OSError:
-            return False
+        return regular_bytes(self._path) > self._offset
 
     def read(self) -> bool:
         """Read a piece; give whether there is more."""
         if self.follower is None:
             return False
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = open_regular(self._path)
         except OSError:
             return False
         try:

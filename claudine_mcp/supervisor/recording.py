@@ -21,6 +21,8 @@ RAW_S: Final = 600.0
 """How long each sample is kept in memory."""
 MOST_RAW: Final = 6000
 """Samples of one subject, however short the interval."""
+MOST_SUBJECTS: Final = 100
+"""So many are kept at most while nothing can be written; of more, those go that are over."""
 
 
 class Raw:
@@ -50,15 +52,23 @@ class Raw:
         first = max(0, self._count - self._capacity, self._count - count)
         return [self._at(number) for number in range(first, self._count)]
 
-    def take(self, until: float | None) -> list[Row]:
-        """Sum up what was not taken before, by stretches of `SPAN_S`; that of `until` is not over, and stays."""
+    def unstored(self, until: float | None) -> tuple[list[Row], int]:
+        """Sum up what is not stored, by stretches of `SPAN_S`; that of `until` is not over, and stays.
+
+        Returns:
+            The rows, and what `store` is to be told when they are stored.
+        """
         found = self.last(self._count - self._stored)
         whole = [item for item in found if until is None or _stretch(item[0]) != _stretch(until)]
-        self._stored = self._count - (len(found) - len(whole))
-        return [
+        rows = [
             row_of(at, SPAN_S, [values for _, values in group])
             for at, group in groupby(whole, lambda item: _stretch(item[0]))
         ]
+        return rows, self._count - (len(found) - len(whole))
+
+    def store(self, until: int) -> None:
+        """Note that what `unstored` gave is stored."""
+        self._stored = until
 
     def _at(self, number: int) -> tuple[float, Values]:
         place = number % self._capacity * self._record
@@ -86,10 +96,13 @@ class Recorder:
         self._last: dict[str, tuple[float, TreeSample, float | None]] = {}
         self._machine: tuple[float, SystemSample] | None = None
         self._stretch: float | None = None
-        self._has_failed = False
+        self._failed: set[str] = set()
 
     def take(self, wall: float, samples: Mapping[str, TreeSample], system: SystemSample) -> None:
         """Keep the samples of one tick, which was at `wall`, seconds since the epoch."""
+        self._tried("kept", lambda: self._take(wall, samples, system))
+
+    def _take(self, wall: float, samples: Mapping[str, TreeSample], system: SystemSample) -> None:
         for run, sample in samples.items():
             percent = cpu_percent(self._before.get(run), sample)
             self._keep(run, wall, task_values(sample, percent))
@@ -109,7 +122,7 @@ class Recorder:
 
     def tidy(self, wall: float, kept_s: float, known: Collection[str]) -> None:
         """Make hours of what is old, and remove what is older, or of tasks that are not known any more."""
-        self._guarded(lambda: self._store.tidy(wall, kept_s, known))
+        self._tried("tidied", lambda: self._store.tidy(wall, kept_s, known))
 
     def rest(self, wall: float) -> None:
         """Write down all that is left of runs: there are none any more."""
@@ -131,33 +144,44 @@ class Recorder:
         raw.add(wall, values)
 
     def _write(self, wall: float | None, over: Collection[str]) -> None:
-        rows = {subject: raw.take(None if subject in over else wall) for subject, raw in self._raw.items()}
-        tasks = [(subject, row) for subject, found in rows.items() if subject != MACHINE for row in found]
+        found = {
+            subject: raw.unstored(None if subject in over else wall) for subject, raw in self._raw.items()
+        }
+        tasks = [(subject, row) for subject, (rows, _) in found.items() if subject != MACHINE for row in rows]
+        machine = found[MACHINE][0] if MACHINE in found else []
         latest = [
             (run, Latest(at, task_json(sample, percent))) for run, (at, sample, percent) in self._last.items()
         ]
         if self._machine is not None:
             latest.append((MACHINE, Latest(self._machine[0], asdict(self._machine[1]))))
-        self._last = {}
-        self._guarded(lambda: self._store.write(tasks, rows.get(MACHINE, []), latest))
+        is_stored = self._tried("written", lambda: self._store.write(tasks, machine, latest))
+        if is_stored:
+            self._last = {}
+            for subject, (_, until) in found.items():
+                self._raw[subject].store(until)
         for subject in over:
-            del self._raw[subject]
+            if is_stored or len(self._raw) > MOST_SUBJECTS:
+                del self._raw[subject]
+                self._last.pop(subject, None)
 
-    def _guarded(self, write: Callable[[], None]) -> None:
-        """Do without the series, rather than without what is sampled, when the disk is full."""
+    def _tried(self, what: str, work: Callable[[], None]) -> bool:
+        """Do without the series, rather than without what is sampled, whatever fails; it is told once."""
         try:
-            write()
-        except MetricsError as error:
-            if not self._has_failed:
-                log.warning("%s", error)
-            self._has_failed = True
-        else:
-            self._has_failed = False
+            work()
+        except Exception as error:
+            if what not in self._failed:
+                known = isinstance(error, MetricsError)
+                log.warning("the series cannot be %s: %s", what, error, exc_info=None if known else error)
+            self._failed.add(what)
+            return False
+        self._failed.discard(what)
+        return True
 
 
 def cpu_percent(before: TreeSample | None, sample: TreeSample) -> float | None:
     """Give the per cent of a processor that were used between two samples."""
-    if before is None or sample.at <= before.at:
+    # The counter falls when the processes had to be found anew.
+    if before is None or sample.at <= before.at or sample.cpu_s < before.cpu_s:
         return None
     return 100 * (sample.cpu_s - before.cpu_s) / (sample.at - before.at)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
@@ -11,18 +10,16 @@ import anyio.to_thread
 
 from claudine_mcp.core.errors import LeaseLost
 from claudine_mcp.core.samples import TreeSample
-from claudine_mcp.core.series import Values
 from claudine_mcp.host.forest import Root
 from claudine_mcp.host.sampling import TreeSampler
 from claudine_mcp.host.system import SystemSampler
 from claudine_mcp.registry.ballast import Ballast, is_full
 from claudine_mcp.registry.tasks import existing_ids
+from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context, Tick
 from claudine_mcp.supervisor.log_limits import LogLimits
 from claudine_mcp.supervisor.recording import Recorder
 from claudine_mcp.supervisor.watcher import Watcher
-
-log = logging.getLogger(__name__)
 
 TIDY_EVERY_S: Final = 3600.0
 HURRY_S: Final = 0.1
@@ -30,7 +27,7 @@ HURRY_S: Final = 0.1
 AGAIN_AFTER_S: Final = 5.0
 
 Judge = Callable[[Tick], Awaitable[None]]
-"""Is called once a tick, after what was seen is in `Context.tick`; not while there is nothing to be seen."""
+"""Is called once a tick with what was seen; not while there is nothing to be seen. If it fails, others go on."""
 Rest = Callable[[], Awaitable[None]]
 """Is called once a tick while there is no run."""
 
@@ -64,6 +61,7 @@ class Sampler:
         self._trees: TreeSampler | None = None
         self._looking = anyio.Lock()
         self._tidy_at = ctx.mono()
+        self._complaints = Complaints(ctx.mono)
 
     async def keep_sampling(self) -> None:
         """Make a tick every `monitoring.sampleInterval`, for ever; one that fails is logged, and others follow.
@@ -80,36 +78,46 @@ class Sampler:
                     await self._limit_logs()
             except LeaseLost:
                 raise
-            except Exception as error:
-                if is_full(error):
-                    self._ballast.release()
-                log.exception("a tick failed")
+            except Exception as error:  # noqa: BLE001 - it is told of
+                self._complain("a tick failed", error)
                 due_at += AGAIN_AFTER_S
             await anyio.sleep(max(0.0, due_at - self._ctx.mono()))
 
     async def tick(self) -> None:
         """Look at everything once."""
-        seen = self._ctx.tick = await self._look(record=True)
-        await self._logs.enforce()
+        try:
+            seen = await self._look(record=True)
+        finally:
+            await self._by_itself("limiting output failed", self._logs.enforce())
         if seen is None:
             if not self._ctx.observed:
                 for rest in self._rests:
-                    await rest()
+                    await self._by_itself("a rest failed", rest())
             return
+        for judge in self._judges:
+            await self._by_itself("a judge failed", judge(seen))
         if self._ctx.mono() >= self._tidy_at:
             self._tidy_at = self._ctx.mono() + TIDY_EVERY_S
-            await self._tidy()
-        for judge in self._judges:
-            await judge(seen)
+            await self._by_itself("tidying the series failed", self._tidy())
+
+    async def _by_itself(self, what: str, work: Awaitable[None]) -> None:
+        """Do a part of a tick that no other part depends on; if it fails, that is told."""
+        try:
+            await work
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is told of
+            self._complain(what, error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if is_full(error):
+            self._ballast.release()
+        self._complaints.tell(what, error)
 
     async def weigh(self, run_ids: Collection[str]) -> dict[str, TreeSample]:
         """Sample some runs now, with their true memory (PSS): before something is done because of it."""
         seen = await self._look(weigh=run_ids)
         return {} if seen is None else {run: sample for run, sample in seen.runs.items() if run in run_ids}
-
-    def recent(self, run_id: str, count: int) -> list[tuple[float, Values]]:
-        """Give the newest measurements of a run (`TASK_METRICS`), of ten minutes at most, oldest first."""
-        return self._recorder.recent(run_id, count)
 
     def close(self) -> None:
         """Write down what is left, and let go of everything."""
@@ -143,8 +151,12 @@ class Sampler:
         at = self._ctx.mono()
         wanted = self._ctx.wanted
         weigh = {*weigh, *wanted.weight} if record else weigh
-        runs = self._trees.sample(roots, printed, at, weigh=weigh, look_into=wanted.wait_channels)
-        system = self._system.sample(at, self._trees.other_claude(at))
+        try:
+            runs = self._trees.sample(roots, printed, at, weigh=weigh, look_into=wanted.wait_channels)
+            system = self._system.sample(at, self._trees.other_claude(at))
+        except Exception:
+            self._rest()  # what it knows may not fit together any more; the next look begins anew
+            raise
         if record:
             self._recorder.take(self._ctx.wall(), runs, system)
         return Tick(runs, system, self._logs.sizes)

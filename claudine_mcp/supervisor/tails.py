@@ -7,7 +7,6 @@ nothing that is not a regular file is read.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from claudine_mcp.core.models import JSON
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.progress.recognizer import Recognizer
 from claudine_mcp.core.progress.report import Report, read_report
+from claudine_mcp.host.files import open_regular
 
 TAIL_BYTES: Final = 2048
 """What is read of a stream at a time, however much it has grown."""
@@ -112,20 +112,16 @@ def read_new(path: Path, offset: int) -> tuple[int, bytes] | None:
         Where what was read begins, and what it is.
     """
     try:
-        size = path.stat(follow_symlinks=False).st_size
-        if size == offset:
+        if path.stat(follow_symlinks=False).st_size == offset:
             return None
-        # O_NONBLOCK: to open a FIFO that someone has put in its place would wait for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = open_regular(path)
     except OSError:
         return None
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        first = offset if found.st_size > offset else 0  # someone has made it shorter
-        start = max(first, found.st_size - TAIL_BYTES)
-        data = os.pread(fd, found.st_size - start, start)
+        size = os.fstat(fd).st_size
+        first = offset if size > offset else 0  # someone has made it shorter
+        start = max(first, size - TAIL_BYTES)
+        data = os.pread(fd, size - start, start)
     except OSError:
         return None
     finally:

@@ -125,12 +125,17 @@ class ClaudeFollower:
 
     def _stderr(self) -> str:
         try:
-            with (self._run / "stderr.log").open("rb") as file:
+            with open(self._run / "stderr.log", "rb", opener=_open_at_once) as file:
                 # Not all of it: however long it is, its beginning may be a hole.
                 file.seek(max(0, file.seek(0, os.SEEK_END) - STDERR_BYTES))
                 return file.read(STDERR_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Wait at no FIFO, and follow no link, that the run has put in the place of a file."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def phase(state: StreamState) -> JSON:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from claudine_mcp.host.processes import Process, reader
 
 KINDS: dict[str, Callable[[], Probes]] = {"portable": PortableProbes}
 if sys.platform == "linux":
+    from claudine_mcp.host import probes_linux
     from claudine_mcp.host.probes_linux import LinuxProbes
 
     KINDS |= {"linux": LinuxProbes, "linux without room": lambda: LinuxProbes(most_fds=0)}
@@ -239,6 +241,46 @@ def test_a_process_that_has_gone_or_is_another_cannot_be_opened(probes: Probes, 
         )
         assert probes.open(other) is None
     assert probes.open(found) is None
+
+
+def test_a_process_that_cannot_be_read_for_the_moment_has_not_gone(probes: Probes, home: Home) -> None:
+    with child(home) as process:
+        found = who(process.pid)
+        probe = opened(probes, process.pid)
+        before = seen(probe, lambda found: not found.runnable)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # every open gives EMFILE
+        try:
+            reading = probe.read(afresh=True)
+            begun_now = probes.open(found)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert reading == before
+        assert begun_now is not None
+        assert begun_now.reading.alive
+        assert begun_now.read() == before, "it is read as soon as that is possible"
+        begun_now.close()
+        process.kill()
+        process.wait()
+        assert probe.read(afresh=True) is None
+        probe.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of /proc")
+def test_a_status_of_any_length_is_read_and_one_that_is_not_understood_changes_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = LinuxProbes()
+    with child(home) as process:
+        probe = opened(probes, process.pid)
+        before = seen(probe, lambda found: not found.runnable)
+        monkeypatch.setattr(probes_linux, "STATUS_BYTES", 64)
+        assert opened(probes, process.pid).reading == before
+        monkeypatch.setattr(probes_linux, "_SWITCHES", b"no such field")
+        assert probe.read(afresh=True) == before
+        assert probe.other_switches() == 0
+        probe.close()
+    probes.close()
 
 
 def test_the_census_has_every_process_and_is_made_when_there_may_be_new_ones(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,3 +135,18 @@ def test_both_readers_see_the_same(home: Home) -> None:
     with child(home) as process:
         for pid in (process.pid, os.getpid(), os.getppid(), 1):
             assert LinuxReader().process(pid) == PsutilReader().process(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the portable reader is psutil's")
+def test_who_cannot_look_does_not_take_a_living_process_for_a_dead_one() -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    assert is_alive(me)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # every open gives EMFILE
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            is_alive(me)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert is_alive(me)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +84,7 @@ SAID = [
     ),
     ("######################                                    29.3%", [("curl", 29.3, 100, "transfer")]),
     ("   150K .......... .......... .......... 12% 8.27M 1s", [("wget", 12, 100, "transfer")]),
+    ("  4050K ,,,,,,,,,, ,,,,,,.... ..           99% 8.27M 1s", [("wget", 99, 100, "transfer")]),
     (
         "big.bin          43%[=======>            ]  12.30M  14.9MB/s    eta 2s",
         [("wget", 43, 100, "transfer")],
@@ -140,6 +146,7 @@ NONE = [
     "src/foo/1/2.py",
     "version 1.2/3",
     "Epoch 3",
+    "item 9/99999999999999",
     "",
 ]
 
@@ -174,32 +181,121 @@ def test_a_line_names_a_phase(line: str, phase: str | None) -> None:
     assert phase is None or MAY_BE.search(line.encode())
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        text * 999
-        for text in (
-            "[ ",
-            "1% ",
-            "1/",
-            "epoch ",
-            "=== [=====  ",
-            "━━━ ━ ",
-            "# ",
-            " ",
-            ". ",
-            "PASSED (",
-            "1,",
-            "0.",
-            "1%|",
-            "a: ",
-        )
-    ],
+# What a line may begin with so that a row goes on reading, what may then come again and again, and how it may end.
+BEGINNINGS = (
+    "",
+    "1K",
+    "[",
+    "[ 1%] ",
+    "(",
+    "#1 [a ",
+    "a 1%|",
+    "PASSED (",
+    "epoch [",
+    "Building [",
+    "1 of ",
+    "<",
+    "|",
 )
-def test_no_line_takes_long_to_read(line: str) -> None:
-    # Of 1 kB, as long as a piece can be; a regular expression that goes astray would take hours.
-    for end in ("", "1/2", "1%", " [ 1%]"):
-        readings(f"{line[:1000]}{end}")
+REPEATED = (
+    *(
+        " ",
+        "1",
+        ".",
+        ",",
+        "█",
+        "█ ",
+        "░ ",
+        "[",
+        "]",
+        "(",
+        "#",
+        "=",
+        ">",
+        "> ",
+        "a",
+        "a ",
+        "1 ",
+        "1.",
+        "1,",
+        "1/",
+    ),
+    *(
+        "1%",
+        "% ",
+        "|",
+        "1%|",
+        ": ",
+        "-",
+        ". ",
+        " .",
+        "1/1 ",
+        "1 of ",
+        "[##### ",
+        "[#####] ",
+        "|####|",
+        "epoch ",
+    ),
+    *("file 1", "PASSED ", "PASSED (", ".. ", "0K ", "[=", "=]", "\\", "progress "),
+)
+ENDINGS = ("", "x", "5% x", "[ 1%]")
+READ_ALL = """
+import itertools, json, sys
+from claudine_mcp.core.progress.formats import MAY_BE, FEW_STEPS, LIKELY, PHASES, STAMP, STEPS, UNMISTAKABLE
+from claudine_mcp.core.progress.reading import readings
+from claudine_mcp.core.progress.recognizer import Recognizer
+from claudine_mcp.core.progress.report import read_report
+from claudine_mcp.core.terminal import render_line
+
+chars, *parts = json.loads(sys.argv[1])
+patterns = [row.pattern for row in (*STEPS, *FEW_STEPS, *UNMISTAKABLE, *LIKELY)] + [*PHASES, STAMP]
+for beginning, repeated, ending in itertools.product(*parts):
+    line = f"{beginning}{(repeated * chars)[:chars]}{ending}"
+    for pattern in patterns:
+        pattern.search(line)
+    readings(line)
+    MAY_BE.search(line.encode())
+    render_line(line.encode())
+    read_report(line.encode())
+    reader = Recognizer()
+    reader.feed("stdout", line.encode(), 0.0)
+    reader.rest(0.0)
+"""
+
+
+def read_all(chars: int, beginnings: Sequence[str], repeated: Sequence[str]) -> None:
+    """Have another process, which can be ended, read lines of any beginning, repetition and ending."""
+    asked = json.dumps([chars, beginnings, repeated, ENDINGS])
+    subprocess.run([sys.executable, "-P", "-c", READ_ALL, asked], check=True, timeout=100)
+
+
+def test_no_line_takes_long_to_read() -> None:
+    # 2,000 lines of half a kilobyte by each row: some seconds, where a row that goes astray takes hours of one line.
+    read_all(600, BEGINNINGS, REPEATED)
+
+
+def test_no_row_needs_the_cut_to_come_to_an_end() -> None:
+    read_all(10_000, ("", "1K", "[", "a 1%|"), (" ", "1", ".", "#", "█", "▏", "="))
+
+
+def test_no_escape_sequence_takes_long_to_read() -> None:
+    openers = ("\x1b[", "\x1b]", "\x1bP", "\x1b]9;4;1;", "\x1b]0;a", "\x1b(", "1%\x1b[")
+    read_all(
+        2000,
+        ("", *openers),
+        (*openers, "\x1b", ";", "1", "1;", " ", "\x1b[1m", "\x1b]9;4;1;5\x07", "\b", "\r\t"),
+    )
+
+
+def test_a_line_that_is_longer_than_any_progress_is_not_read() -> None:
+    assert readings("file 3/100" + " " * 2000 + "x") == []
+    assert readings("file 3/100" + " " * 2000) != []
+
+
+def test_a_large_count_in_a_unit_is_one() -> None:
+    assert [item.total for item in readings("a:  42%|████▏ | 1.05T/2.50T [00:30<00:41, 35.0MB/s]")] == [
+        2.5e12
+    ]
 
 
 @given(st.text(st.sampled_from("0123456789%/[]().,|# =>█━abEpoch tesof:"), max_size=80))

@@ -119,6 +119,11 @@ def test_there_is_no_estimate_because(progress: Progress, because: str) -> None:
     assert tracked(*STEADY, (42, progress)).eta(43) == Unknown(because)
 
 
+def test_nothing_is_estimated_beyond_a_year() -> None:
+    counted = [(at, Progress("count", 0.0, done=at / 10, total=1e9)) for at in (0.0, 10.0, 20.0, 30.0, 40.0)]
+    assert tracked(*counted).eta(40) == Unknown("at its pace it may take more than a year")
+
+
 def test_another_source_begins_anew() -> None:
     track = tracked(*STEADY, (42, at(30, "building", source="tqdm")))
     assert isinstance(track.eta(43), Unknown)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import sys
+from typing import Any
 
 import pytest
 from claude_recordings import INIT, asks, line
@@ -186,6 +189,85 @@ async def test_output_that_is_no_news_is_written_down_all_the_same_when_it_is_to
         size = (watcher.seen.path / "stdout.log").stat().st_size
         assert size - await look(on, limits) <= 200_000
         assert len(line(asks(TEXT))) * 180 < size
+
+
+async def all_read(on: Stage) -> None:
+    """Have everything that was printed known from the registry."""
+    on.notes.read()
+    on.now[0] += 1
+    await on.notes.write()
+
+
+@pytest.mark.parametrize("what", ["fifo", "link", "folder"])
+async def test_a_stream_that_its_task_has_replaced_is_let_be_and_others_are_limited(
+    home: Home, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stage(home, 2, SMALL) as on:
+        for watcher in on.watchers:
+            on.say(watcher, INIT, *[asks(TEXT)] * 200)
+        await all_read(on)
+        limits = LogLimits(on.ctx, {watcher.run.id: watcher for watcher in on.watchers})
+        limits.measure({watcher.run.id: watcher.seen.path for watcher in on.watchers})
+        path = on.watchers[0].seen.path / "stdout.log"
+        secret = home.folder / "secret"
+        path.rename(secret)
+        match what:
+            case "fifo":
+                os.mkfifo(path)
+            case "link":
+                path.symlink_to(secret)
+            case _:
+                path.mkdir()
+        await limits.enforce()
+        await limits.enforce()
+        assert released_bytes(on.watchers[1].seen.path / "stdout.log") > 100_000
+        assert released_bytes(secret) == 0
+        told = [record for record in caplog.records if "is not limited" in record.message]
+        assert len(told) == 1
+        assert "something else has taken the place of this file" in told[0].message
+        measured = limits.measure({watcher.run.id: watcher.seen.path for watcher in on.watchers})
+        assert measured[on.watchers[0].run.id] == 0
+        on.notes.read()  # nobody waits at what is there now
+
+
+async def test_a_stream_that_could_not_be_limited_is_tried_again_after_a_while(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> int:
+        raise OSError(errno.EIO, "of the disk")
+
+    async with stage(home, 1, SMALL) as on:
+        (watcher,) = on.watchers
+        on.say(watcher, INIT, *[asks(TEXT)] * 200)
+        await all_read(on)
+        limits = LogLimits(on.ctx, {watcher.run.id: watcher})
+        with monkeypatch.context() as patch:
+            patch.setattr(log_limits, "release_head", fail)
+            assert await look(on, limits) == 0
+        assert await look(on, limits) == 0
+        on.now[0] += log_limits.AGAIN_AFTER_S
+        assert await look(on, limits) > 100_000
+
+
+async def test_a_stream_that_grows_fast_is_hurried_for_as_long_as_it_does(home: Home) -> None:
+    async with stage(home, 1, SMALL) as on:
+        path = on.watchers[0].seen.path
+        limits = LogLimits(on.ctx, {})
+        hurried: list[bool] = []
+        # Bytes, and seconds until then; the limit is 200 kB, the interval a second.
+        for size, passed_s in (
+            (0, 1.0),
+            (60_000, 1.0),
+            (66_000, 0.1),
+            (72_000, 0.1),
+            (74_000, 0.1),
+            (110_000, 0.9),
+        ):
+            (path / "stdout.log").write_bytes(bytes(size))
+            on.now[0] += passed_s
+            limits.measure({on.watchers[0].run.id: path})
+            hurried.append(limits.is_hurried)
+        assert hurried == [False, True, True, True, False, False]
 
 
 async def test_where_nothing_can_be_released_that_is_a_warning_and_nothing_is_lost(

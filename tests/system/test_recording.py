@@ -11,7 +11,7 @@ import pytest
 from claudine_mcp.core.samples import OtherClaude, SystemSample, TreeSample
 from claudine_mcp.core.series import TASK_METRICS
 from claudine_mcp.registry.metrics import FILE, MACHINE, read_latest, read_series
-from claudine_mcp.supervisor.recording import MOST_RAW, Raw, Recorder
+from claudine_mcp.supervisor.recording import MOST_RAW, MOST_SUBJECTS, Raw, Recorder
 
 RUN = "task1.1"
 T0 = 1_700_000_000.0  # a multiple of ten
@@ -140,4 +140,34 @@ def test_without_its_file_samples_are_taken_all_the_same(
     (tmp_path / FILE).rmdir()
     seconds(recorder, 60, 75)
     recorder.close()
-    assert read_series(tmp_path, RUN, T0, T0 + 100), "it goes on as soon as it can"
+    rows = read_series(tmp_path, RUN, T0, T0 + 100)
+    assert sum(stat.samples for each in rows if (stat := each.stats[RSS])) == 75, (
+        "what could not be written is, later"
+    )
+
+
+def test_a_run_that_is_over_is_written_when_that_can_be(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    recorder = Recorder(tmp_path, 1.0)
+    seconds(recorder, 0, 14)
+    seconds(recorder, 14, 31, run="task2.1")
+    (tmp_path / FILE).rmdir()
+    seconds(recorder, 31, 41, run="task2.1")
+    recorder.close()
+    rows = read_series(tmp_path, RUN, T0, T0 + 60)
+    assert sum(stat.samples for each in rows if (stat := each.stats[RSS])) == 14
+
+
+def test_what_cannot_be_written_takes_no_more_and_more_memory(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    recorder = Recorder(tmp_path, 1.0)
+    for number in range(150):
+        seconds(recorder, 10 * number, 10 * number + 2, run=f"task{number}.1")
+    assert len(recorder._raw) <= MOST_SUBJECTS + 1
+    recorder.close()
+
+
+def test_processor_time_that_falls_is_no_percentage(recorder: Recorder) -> None:
+    for second, cpu_s in enumerate((5.0, 6.0, 1.0, 1.5)):
+        recorder.take(T0 + second, {RUN: tree(second, cpu_s=cpu_s)}, system(second))
+    assert [values[CPU] for _, values in recorder.recent(RUN, 4)] == [None, 100.0, None, 50.0]

@@ -62,8 +62,8 @@ _VERDICT: Final = r"(?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)"
 _TEST: Final = rf"(?:(?:^|(?<= ))[.FEsxXpPR]+|\b{_VERDICT}(?: \(.*\))?)"
 _GLYPHS: Final = "█▉▊▋▌▍▎▏░▒▓━╸╺■□▰▱⣿⣀"
 _BAR: Final = (
-    rf"(?:[\[(<][#=>.~o*\-\s{_GLYPHS}]{{5,}}[\])>]|\|[#=>*{_GLYPHS}][#=>*\s{_GLYPHS}]{{4,}}\|"
-    rf"|[{_GLYPHS}][{_GLYPHS} ]{{3,}}[{_GLYPHS}]|\[#*-*\](?= \d))"
+    rf"(?:(?>[\[(<][#=>.~o*\-\s{_GLYPHS}]{{5,}}[\])>])|\|[#=>*{_GLYPHS}][#=>*\s{_GLYPHS}]{{4,}}+\|"
+    rf"|(?<![{_GLYPHS}])(?>[{_GLYPHS}][{_GLYPHS} ]{{4,}}(?<=[{_GLYPHS}]))|\[#*+-*+\](?= \d))"
 )
 _THINGS: Final = (
     "step|iter|iteration|batch|sample|chunk|file|test|image|frame|page|row|record|round|trial|shard|part|item|task"
@@ -146,8 +146,8 @@ UNMISTAKABLE: Final = (
         phase="transfer",
     ),
     Format("curl", re.compile(rf"^#+ +{_PERCENT}%$"), phase="transfer"),
-    Format("wget", re.compile(rf"^ *\d+K(?: [ .,]+)+{_PERCENT}% +{_SIZE}"), phase="transfer"),
-    Format("wget", re.compile(rf"^(?P<name>\S.*?) +{_PERCENT}%\[[ =+>]*\]"), phase="transfer"),
+    Format("wget", re.compile(rf"^ *\d+K(?: +[.,]{{1,10}})+ +{_PERCENT}% +{_SIZE}"), phase="transfer"),
+    Format("wget", re.compile(rf"^(?P<name>\S.*?)(?<! ) ++{_PERCENT}%\[[ =+>]*\]"), phase="transfer"),
     Format(
         "rsync",
         re.compile(rf"^ *[\d,.]+[KMGT]? +{_PERCENT}% +[\d.]+[kMGT]?B/s +\d+:\d\d:\d\d"),

@@ -22,6 +22,10 @@ from claudine_mcp.core.units import printable
 
 FEW: Final = 20
 """So many at most are steps, each of which is something else, and not items."""
+LONGEST_CHARS: Final = 1024
+"""A line that is longer is no progress, and is not read: what a row takes may grow faster than its line."""
+MOST_COUNTED: Final = 10**12
+"""A total beyond that, as it is written, counts nothing that will ever be complete."""
 
 _NAME_CHARS: Final = 60
 _WORDS: Final = 4
@@ -30,7 +34,7 @@ _ANY_COUNT: Final = re.compile(r"\d ?/ ?\d|\d (?:out )?of \d")
 _NEXT_WORDS: Final = re.compile(r"(?:[A-Za-z]+ ?){0,3}")
 _OF_SOMETHING: Final = re.compile(r"of [A-Za-z]")
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z'-]*")
-_ELLIPSIS: Final = re.compile(r" *(?:\.{2,}|…|:)$")
+_ELLIPSIS: Final = re.compile(r" *(?:(?<!\.)\.{2,}|…|:)$")
 _DIGITS: Final = re.compile(r"\d+")
 _SCALE: Final = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
@@ -66,6 +70,8 @@ def readings(line: str) -> list[Reading]:
         line: as a terminal would show it.
     """
     text = line.rstrip()
+    if len(text) > LONGEST_CHARS:
+        return []
     stamp = STAMP.match(text)
     text = rest = text[stamp.end() :] if stamp else text
     step, span = _first(STEPS, text)
@@ -116,7 +122,7 @@ def _read(row: Format, found: re.Match[str], text: str) -> Reading | None:
     groups = {name: value for name, value in found.groupdict().items() if value is not None}
     number = "done" if "done" in groups else "percent"
     value, total = _amount(groups)
-    if not 0 <= value <= total or total < 1:
+    if not 0 <= value <= total or total < 1 or _written(groups.get("total", "0")) > MOST_COUNTED:
         return None
     name = groups.get("name", "")
     after = text[found.end("total" if number == "done" else number) :] if row.words == "beside" else ""
@@ -145,10 +151,13 @@ def _amount(groups: Mapping[str, str]) -> tuple[float, float]:
 
 
 def _number(text: str) -> float:
-    scale = _SCALE.get(text[-1], 1.0)
-    digits = text.rstrip("kKMGTPE").replace(",", "")
+    return _written(text) * _SCALE.get(text[-1], 1.0)
+
+
+def _written(text: str) -> float:
+    """Give a number without regard to its unit."""
     try:
-        return float(digits) * scale
+        return float(text.rstrip("kKMGTPE").replace(",", ""))
     except ValueError:  # more than one point
         return -1.0
 

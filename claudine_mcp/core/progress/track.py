@@ -22,6 +22,7 @@ ANNOUNCE_STEP: Final = 10
 """Per cent from one announcement to the next, within a phase."""
 _UNSTEADY: Final = frozenset((TURNS, ACTIVITY))
 
+_YEAR_S: Final = 365 * 86400.0  # nobody has measured a pace so well that it tells more than that
 _SHOWN_EVERY_S: Final = 30.0  # what has changed by less than a per cent
 _SHIFT: Final = 0.1  # of the time that is left: what an estimate may move without being shown anew
 _LEAST_SHIFT_S: Final = 5.0
@@ -138,7 +139,12 @@ class ProgressTrack:
         if amount is None:
             return Unknown("it says what it does, not how far it is")
         reason = self._why_unknown(progress, is_complete=amount[0] >= amount[1])
-        return self._pace.eta(amount[1], self._active(at)) if reason is None else Unknown(reason)
+        if reason is not None:
+            return Unknown(reason)
+        eta = self._pace.eta(amount[1], self._active(at))
+        if isinstance(eta, Eta) and not eta.p90_s <= _YEAR_S:
+            return Unknown("at its pace it may take more than a year")
+        return eta
 
     def _why_unknown(self, progress: Progress, *, is_complete: bool) -> str | None:
         if self._is_suspended:

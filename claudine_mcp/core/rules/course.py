@@ -51,10 +51,10 @@ def stuck_phase(limits: RunLimits, history: History, _around: Around, _now: floa
 
 def repeating(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
     """The same tool calls again and again."""
-    if history.repeats < limits.repeats:
-        return UNDECIDED if history.repeats > FORGIVEN * limits.repeats else None
+    if history.calls.repeats < limits.repeats:
+        return UNDECIDED if history.calls.repeats > FORGIVEN * limits.repeats else None
     return Finding(
-        REPEATING, Severity.WARNING, {"times": history.repeats, "tool": history.activity.last_tool}
+        REPEATING, Severity.WARNING, {"times": history.calls.repeats, "tool": history.activity.last_tool}
     )
 
 

@@ -48,12 +48,16 @@ def stalled(limits: RunLimits, history: History, around: Around, now: float) -> 
     if history.stopped_s is not None and sample is not None:
         is_whole = sample.stopped >= sample.processes
         stopped_s = history.clock_s - history.stopped_s
-        rests = min(stopped_s, silent_s) >= PARTLY_STOPPED_S and history.cpu_rate < BUSY_CPU
+        rests = (
+            min(stopped_s, silent_s) >= PARTLY_STOPPED_S
+            and history.is_use_known
+            and history.cpu_rate < BUSY_CPU
+        )
         if (is_whole and stopped_s >= STOPPED_S) or rests:
             return _finding(history, now, "stopped", Severity.WARNING)
     if silent_s < limits.stall_s:
         return None if history.has_spoken or history.is_whole else UNDECIDED
-    if silent_s < history.usual_pause_s():
+    if silent_s < history.usual_pause_s() or not history.is_use_known:
         return UNDECIDED
     why = why_silent(history)
     if around.is_api_limited and why in {"overload", "rate-limit"}:
@@ -91,7 +95,7 @@ def _finding(history: History, now: float, why: str, severity: Severity) -> Find
     activity = history.activity
     data: JSON = {
         "stalledFor": round(history.silent_s * 1000),
-        "lastActivity": now - (history.at - history.spoke_at),
+        "lastActivity": history.spoke_at,
         "why": why,
         "cpuPercent": round(100 * history.cpu_rate, 1),
     }
@@ -106,7 +110,9 @@ def _details(history: History, now: float, why: str) -> JSON:
     sample, activity = history.sample, history.activity
     if why == "tool":
         since = [tool.since for tool in activity.tools if tool.since is not None]
-        running: JSON = {"runningSeconds": round(max(0.0, now - min(since)))} if since else {}
+        # The epoch goes on while the machine sleeps, the tool does not.
+        known_s = history.clock_s - history.doing_s
+        running: JSON = {"runningSeconds": round(max(0.0, min(now - min(since), known_s)))} if since else {}
         return {"tools": [tool.label for tool in activity.tools]} | running
     if why == "permission":
         return {"asks": activity.permission}

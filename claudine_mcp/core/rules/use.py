@@ -34,6 +34,8 @@ ITS_OWN: Final = 0.5
 
 def runaway_cpu(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
     """Computes without a rest, and nothing comes of it."""
+    if not history.is_use_known:
+        return UNDECIDED
     marks = history.marks
     fruit_s = max(history.spoke_s, history.advanced_s, marks.wrote_s)
     clock_s = history.clock_s

@@ -9,7 +9,8 @@ from claudine_mcp.core.history.run import ASKING, RETRYING, History
 from claudine_mcp.core.models import JSON, Severity
 from claudine_mcp.core.rules.around import Around
 from claudine_mcp.core.rules.limits import RunLimits
-from claudine_mcp.core.rules.waits import is_deadlock, waits_of
+from claudine_mcp.core.rules.waits import Wait, is_deadlock, waits_of
+from claudine_mcp.core.samples import TreeSample
 
 STALLED: Final = "task:stalled"
 DEADLOCKED: Final = "task:deadlocked"
@@ -27,6 +28,11 @@ STILL_S: Final = 30.0
 STOPPED_S: Final = 10.0
 PARTLY_STOPPED_S: Final = 60.0
 """How long all processes must be stopped, or some while the others rest; shells and debuggers stop theirs for less."""
+AGAIN: Final = 1.5
+"""How much longer than ever before a program must stand still that is no Claude Code: what waits for a condition with
+a timeout sleeps where those sleep that wait for each other."""
+SEVERAL_THREADS: Final = 2
+"""A thread alone that waits for a lock may as well wait for a condition with a timeout."""
 WORKED_CPU_S: Final = 1.0
 """Processor time by which one sees that a run has worked before it stood still."""
 
@@ -137,17 +143,9 @@ def deadlocked(limits: RunLimits, history: History, _around: Around, _now: float
     if sample is None or sample.stopped or history.suspended:
         return UNDECIDED
     waits = waits_of(sample.wait_channels)
-    if history.activity.has_pulse or is_deadlock(waits):
-        sure = True
-    elif waits:
-        return None
-    else:
-        # Without its word on what it waits for: at least two threads of one program, that have worked before.
-        sure = (
-            sample.threads > sample.processes and sample.cpu_s >= WORKED_CPU_S and still_s >= limits.stall_s
-        )
-    if not sure:
-        return UNDECIDED
+    severity = Severity.ERROR if history.activity.has_pulse else _sure(limits, history, sample, waits)
+    if severity is None:
+        return None if waits and not is_deadlock(waits) else UNDECIDED
     data: JSON = {
         "stillSeconds": round(still_s),
         "processes": sample.processes,
@@ -155,4 +153,19 @@ def deadlocked(limits: RunLimits, history: History, _around: Around, _now: float
     }
     if waits:
         data["waitsFor"] = sorted(waits)
-    return Finding(DEADLOCKED, Severity.ERROR, data)
+    return Finding(DEADLOCKED, severity, data)
+
+
+def _sure(limits: RunLimits, history: History, sample: TreeSample, waits: frozenset[Wait]) -> Severity | None:
+    """Give how surely a program that does not wake of itself is deadlocked; None if that cannot be said."""
+    if history.still_s < AGAIN * history.stills.longest_s:
+        return None
+    if is_deadlock(waits):
+        if history.still_s < limits.stall_s:
+            return Severity.NOTICE
+        return Severity.ERROR if sample.threads >= SEVERAL_THREADS else Severity.WARNING
+    if waits or history.still_s < limits.stall_s:
+        return None
+    # Without its word on what it waits for: at least two threads of one program, that have worked before.
+    has_worked = sample.threads > sample.processes and sample.cpu_s >= WORKED_CPU_S
+    return Severity.WARNING if has_worked else None

@@ -210,7 +210,7 @@ class History:
             self.marks.interrupt()
             return
         self.cpu_rate += (used_s - self.cpu_rate * passed_s) / (SMOOTH_S + passed_s)
-        self._unmeasured_s -= passed_s
+        self._unmeasured_s = max(0.0, self._unmeasured_s - passed_s)
         if not self.is_use_known:
             return
         if self.cpu_rate < HOT and (self.cpu_rate < HOT_WAITING or not sample.runnable):

@@ -317,6 +317,20 @@ def test_a_large_file_is_no_disk_that_fills(rate: float, seconds: int, free: flo
     assert [change for change in told if change.finding.severity.rank >= Severity.WARNING.rank] == []
 
 
+def test_a_disk_that_is_soon_full_is_worse_than_the_pace_that_fills_it() -> None:
+    run = Watched()
+    run.go(60, **TALKS)
+    told: list[Change] = []
+    for second in range(600):
+        told += run.go(1, written=150 * MB, disk_free=120 * GB - second * 150 * MB)
+    causes = [(change.finding.data["cause"], change.finding.severity) for change in told]
+    assert causes == [
+        ("full", Severity.NOTICE),
+        ("rate", Severity.WARNING),
+        ("full", Severity.ERROR),
+    ]
+
+
 def test_writing_for_hours_is_an_error_half_an_hour_before_the_disk_is_full() -> None:
     run = Watched()
     run.go(60, **TALKS)

@@ -96,32 +96,43 @@ def fd_limit(limits: RunLimits, history: History, _around: Around, _now: float) 
 
 def disk_io(limits: RunLimits, history: History, around: Around, _now: float) -> Verdict:
     """Writes more than `maxDiskRate` for minutes, fills the disk, or makes the machine wait for it."""
-    minutes = history.marks.minutes
-    if not minutes:
+    if not history.marks.minutes:
         return UNDECIDED
-    last, limit, writing_s = minutes[-1], limits.max_disk_rate, history.marks.writing_s
+    last, limit, system = history.marks.minutes[-1], limits.max_disk_rate, around.machine.sample
+    full = _fills_the_disk(limits, history, around)
+    if full is not None and full.severity is Severity.ERROR:
+        return full
     if history.marks.steady_rate > limit:
         return _disk_finding(limits, history, Severity.WARNING, {"cause": "rate", "minutes": MINUTES})
-    system = around.machine.sample
-    if system is not None:
-        # The longer it has been writing, the further ahead that may be extended.
-        ahead_s = DISK_FULL_IN * min(writing_s, MINUTES * MINUTE_S)
-        if writing_s >= WRITING_MINUTES * MINUTE_S and last.written_rate * ahead_s > system.disk_free_bytes:
-            full_in_s = system.disk_free_bytes / last.written_rate
-            if around.machine.disk_fall_rate() >= ITS_OWN * last.written_rate:
-                is_soon = full_in_s <= max(DISK_FULL_S, min(writing_s, LONGEST_WRITING_S))
-                full: JSON = {
-                    "cause": "full",
-                    "free": system.disk_free_bytes,
-                    "fullInSeconds": round(full_in_s),
-                }
-                severity = Severity.ERROR if is_soon else Severity.NOTICE
-                return _disk_finding(limits, history, severity, full)
-        blocked = 0.0 if system.pressure is None else system.pressure.io_full
-        if blocked >= BLOCKED_PER_CENT and last.written_rate + last.read_rate > limit:
-            pressure: JSON = {"cause": "pressure", "blockedPercent": round(blocked)}
-            return _disk_finding(limits, history, Severity.WARNING, pressure)
+    blocked = 0.0 if system is None or system.pressure is None else system.pressure.io_full
+    if blocked >= BLOCKED_PER_CENT and last.written_rate + last.read_rate > limit:
+        pressure: JSON = {"cause": "pressure", "blockedPercent": round(blocked)}
+        return _disk_finding(limits, history, Severity.WARNING, pressure)
+    if full is not None:
+        return full
     return None if last.written_rate < BACK * limit else UNDECIDED
+
+
+def _fills_the_disk(limits: RunLimits, history: History, around: Around) -> Finding | None:
+    rate, writing_s, system = (
+        history.marks.minutes[-1].written_rate,
+        history.marks.writing_s,
+        around.machine.sample,
+    )
+    # The longer it has been writing, the further ahead that may be extended.
+    ahead_s = DISK_FULL_IN * min(writing_s, MINUTES * MINUTE_S)
+    if (
+        system is None
+        or writing_s < WRITING_MINUTES * MINUTE_S
+        or rate * ahead_s <= system.disk_free_bytes
+        or around.machine.disk_fall_rate() < ITS_OWN * rate
+    ):
+        return None
+    full_in_s = system.disk_free_bytes / rate
+    is_soon = full_in_s <= max(DISK_FULL_S, min(writing_s, LONGEST_WRITING_S))
+    severity = Severity.ERROR if is_soon else Severity.NOTICE
+    full: JSON = {"cause": "full", "free": system.disk_free_bytes, "fullInSeconds": round(full_in_s)}
+    return _disk_finding(limits, history, severity, full)
 
 
 def _disk_finding(limits: RunLimits, history: History, severity: Severity, why: JSON) -> Finding:

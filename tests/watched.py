@@ -24,6 +24,7 @@ class Watched:
     Attributes:
         now: what the run is and does, by the names of `go`'s parameters; kept from one `go` to the next.
         told: all changes so far.
+        epoch: the wall clock, which goes on while the machine sleeps.
     """
 
     limits: RunLimits = field(default_factory=RunLimits)
@@ -32,6 +33,7 @@ class Watched:
     recognition: Recognition = field(default_factory=Recognition)
     machine: MachineLimits = field(default_factory=MachineLimits)
     told: list[Change] = field(default_factory=list[Change])
+    epoch: float = EPOCH
 
     def __post_init__(self) -> None:
         self.now: dict[str, Any] = {
@@ -55,6 +57,7 @@ class Watched:
             "suspended": False,
             "available": 8 * GB,
             "load": 1.0,
+            "cpus": None,
             "disk_free": 100 * GB,
             "memory_pressure": 0.0,
             "io_pressure": 0.0,
@@ -82,11 +85,12 @@ class Watched:
     def tick(self, passed: float) -> list[Change]:
         """Live on for so long, and be looked at once."""
         self.mono += passed
+        self.epoch += passed
         if not self.now["suspended"]:
             for key in self._counters:
                 self._counters[key] += self.now[key] * passed
         seen = {self.name: Seen(self.sample(), self.limits, self.now["activity"], self.now["suspended"])}
-        told = self.recognition.tick(seen, self.system(), self.machine, EPOCH + self.mono)
+        told = self.recognition.tick(seen, self.system(), self.machine, self.epoch)
         self.told += told
         return told
 
@@ -124,6 +128,7 @@ class Watched:
             swap_used_bytes=0,
             load=now["load"],
             processors=4.0,
+            cpus=now["cpus"],
             disk_free_bytes=round(now["disk_free"]),
             disk_total_bytes=500 * GB,
             pressure=Pressure(now["memory_pressure"], now["memory_pressure"], 0.0, 0.0, now["io_pressure"]),

@@ -207,6 +207,7 @@ class Play:
         machine = Table(values.get("machine", {}), f"{where}.machine", random.Random(seed))
         self._total = round(machine.number("memory", 16e9))
         self._processors = machine.number("processors", 4)
+        self._cpus = machine.count("cpus", max(1, round(self._processors)))
         self._disk_total = round(machine.number("disk", 500e9))
         specs = {key: machine.take(key, usual) for key, usual in SYSTEM.items()}
         self._system = quantities(specs, f"{where}.machine", f"{scenario.name}/{seed}")
@@ -276,6 +277,7 @@ class Play:
             swap_used_bytes=0,
             load=now["load"],
             processors=self._processors,
+            cpus=self._cpus,
             disk_free_bytes=max(0, round(now["disk_free"] - filled)),
             disk_total_bytes=self._disk_total,
             pressure=Pressure(memory, memory, 0.0, io, io),

@@ -227,8 +227,3 @@ def _held_s(condition: Condition, at: float) -> float:
 def at_level(severity: Severity, level: Level) -> Severity:
     """Give how severe a finding is at a level: passive keeps everything and warns of nothing."""
     return min(severity, Severity.INFO, key=lambda each: each.rank) if level is Level.PASSIVE else severity
-
-
-def is_pushed(severity: Severity, level: Level) -> bool:
-    """Whether word of a finding is sent to those who have not asked; whatever is, is at any higher level too."""
-    return at_level(severity, level).rank >= Severity.WARNING.rank

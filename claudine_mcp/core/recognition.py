@@ -117,7 +117,7 @@ class Recognition:
         for run_id, (sample, _, activity, suspended) in seen.items():
             if run_id not in self.histories:
                 self.begin(run_id)
-            self.histories[run_id].fold(sample, activity, suspended=suspended, step_s=limits.step_s)
+            self.histories[run_id].fold(sample, activity, suspended=suspended, step_s=limits.step_s, now=now)
         histories = {run_id: self.histories[run_id] for run_id in seen}
         around = self.around
         if system is not None:

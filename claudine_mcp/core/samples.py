@@ -83,6 +83,7 @@ class SystemSample:
         limited_by: the cgroup whose limit it is, None where it is the machine itself.
         load: the mean number of runnable processes in the last minute.
         processors: how many this process may use, fractions of a cgroup's quota included.
+        cpus: how many the machine has, whose load it is; None: as many as `processors`.
         pressure: None where the kernel does not tell.
         disk_free_bytes: of the file system of the state directory.
     """
@@ -98,4 +99,5 @@ class SystemSample:
     disk_total_bytes: int
     pressure: Pressure | None = None
     limited_by: str | None = None
+    cpus: int | None = None
     other_claude: OtherClaude = OtherClaude()

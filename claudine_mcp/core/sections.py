@@ -30,7 +30,9 @@ from claudine_mcp.core.units import human_duration, human_size
 
 RESERVE_MINIMUM_BYTES = 10**9
 RESERVE_FRACTION = 0.10
-"""What `systemMemoryReserve` is unless set: the larger of the two."""
+RESERVE_MOST = 0.25
+"""What `systemMemoryReserve` is unless set: the larger of the two, but no more than that share of all memory, which a
+container of 1 GB could never keep available."""
 
 
 HOOK_MS = 7 * 86_400_000
@@ -86,7 +88,7 @@ class Limits(Section):
         max_disk_rate: bytes a second that a task may write for minutes on end.
         default_timeout: ms of unsuspended time of a run, for tasks that name none; a threshold, not a kill.
         system_memory_reserve: bytes of available memory of the machine below which it is short; None for the
-            larger of 1 GB and 10 % (`reserve_bytes`).
+            larger of 1 GB and 10 %, at most a quarter (`reserve_bytes`).
         max_log_bytes: bytes kept of each output stream of a run.
         kill_grace: ms between SIGTERM and SIGKILL.
         niceness: added to a task's nice value, 0 to 19.
@@ -110,7 +112,8 @@ class Limits(Section):
         """Give the memory to keep available on a machine that has `total_bytes`."""
         if self.system_memory_reserve is not None:
             return self.system_memory_reserve
-        return max(RESERVE_MINIMUM_BYTES, round(total_bytes * RESERVE_FRACTION))
+        usual = max(RESERVE_MINIMUM_BYTES, round(total_bytes * RESERVE_FRACTION))
+        return min(usual, round(total_bytes * RESERVE_MOST))
 
 
 class Scheduling(Section):

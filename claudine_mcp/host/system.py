@@ -110,6 +110,7 @@ class SystemSampler:
             disk_total_bytes=disk.total,
             pressure=_pressure(),
             limited_by=None if limit is None else limit.name,
+            cpus=os.cpu_count(),
             other_claude=other_claude,
         )
 

@@ -27,6 +27,11 @@ from claudine_mcp.workloads.claude_state import (
     ToolCall,
 )
 
+POLLING_TOOLS: Final = frozenset(
+    {"BashOutput", "TaskOutput", "TaskGet", "TaskList", "TaskStatus", "TaskLogs", "TaskMetrics"}
+    | {"ListTasks", "SystemStatus", "WaitForEvents"}
+)
+"""Tools of Claude Code and of this server that ask how something gets on: to call them again is what they are for."""
 LONGEST_DELAY_S: Final = 30 * 86_400
 """No request is sent again later than that; what says so is not to be believed."""
 
@@ -126,8 +131,9 @@ def _start(state: StreamState, block: JSON, message_id: str, parent: str | None)
     if len(state.tools) > MAX_TOOLS:
         del state.tools[next(iter(state.tools))]
     state.last_tool = call.label
-    state.recent_calls.append(fields.call_hash(name, tool_input))
-    del state.recent_calls[:-MAX_CALLS]
+    if name.rpartition("__")[2] not in POLLING_TOOLS:
+        state.recent_calls.append(fields.call_hash(name, tool_input))
+        del state.recent_calls[:-MAX_CALLS]
 
 
 def _finish(state: StreamState, call_id: str) -> ToolCall | None:

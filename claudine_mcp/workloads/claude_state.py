@@ -196,7 +196,8 @@ class StreamState:
         error: what Claude Code calls the API error that the turn has met, "" for none.
         messages: what became of the messages that it was sent, by their identifier: `queued`, `started`,
             `completed`, `cancelled`, `discarded`, `refused`; the last ones.
-        recent_calls: hashes of the last tool calls with their input, oldest first.
+        recent_calls: hashes of the last tool calls with their input, oldest first; without those that only ask how
+            something is getting on, which are the same each time.
         retries: how often the last request was sent again.
         todos: the plan, where Claude keeps one.
         denial_count: how many there were; `denials` are the first of them. Those beyond are counted when their
@@ -274,17 +275,6 @@ class StreamState:
             return self.listed_cost_usd
         more_usd = self.total_cost_usd - self.cost_before_usd
         return more_usd if more_usd >= 0 else self.total_cost_usd
-
-    @property
-    def repeated_calls(self) -> int:
-        """How many of the last tool calls in a row were the same, with the same input; at most 50."""
-        last = self.recent_calls[-1:]
-        same = 0
-        for call in reversed(self.recent_calls):
-            if [call] != last:
-                break
-            same += 1
-        return same
 
     def to_json(self) -> JSON:
         """The state as JSON, for `from_json`; some kB, and never more than about 100."""

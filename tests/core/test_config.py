@@ -132,6 +132,7 @@ def test_settings_made_in_python_must_agree_too() -> None:
 def test_the_memory_reserve_is_the_larger_of_a_gigabyte_and_a_tenth() -> None:
     assert Limits().reserve_bytes(4 * 10**9) == 10**9
     assert Limits().reserve_bytes(64 * 10**9) == 6_400_000_000
+    assert Limits().reserve_bytes(10**9) == 250_000_000
     assert Limits(system_memory_reserve=2 * 10**9).reserve_bytes(64 * 10**9) == 2 * 10**9
 
 

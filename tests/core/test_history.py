@@ -8,11 +8,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from watched import MB, Watched, claude
+from watched import MB, Watched, claude, cleared
 
+from claudine_mcp.core.activity import RunningTool
+from claudine_mcp.core.findings import Change
+from claudine_mcp.core.history.calls import repeats
 from claudine_mcp.core.history.gaps import DEVIATIONS_AT_SUSPICION, SUSPICION, Pauses, phi
 from claudine_mcp.core.history.marks import MARK_S
-from claudine_mcp.core.history.run import LATE_S, STEP_S, History, repeats
+from claudine_mcp.core.history.run import LATE_S, SMOOTH_S, STEP_S, History
+from claudine_mcp.core.models import Severity
 
 
 def test_the_runs_clock_stands_while_it_is_suspended() -> None:
@@ -198,7 +202,7 @@ def test_counters_that_begin_anew_with_a_supervisor_are_no_movement_and_no_use()
     other.tick(20)
     other.go(5)
     assert other.history.still_s == pytest.approx(30 + STEP_S + 5, abs=2)
-    assert other.history.cpu_rate == pytest.approx(0, abs=0.01)
+    assert 0 < other.history.cpu_rate < run.history.cpu_rate
 
 
 def test_a_history_of_another_version_is_not_loaded() -> None:
@@ -213,3 +217,73 @@ def test_what_is_stored_of_a_long_run_stays_small() -> None:
     for number in range(300):
         run.go(600, step=60, memory=(100 + number) * MB, output=1 if number % 2 else 0)
     assert len(json.dumps(run.recognition.to_json(run.name))) < 16_384
+
+
+def severities(told: list[Change]) -> list[tuple[str, str, Severity]]:
+    return [(change.step, change.finding.type, change.finding.severity) for change in told]
+
+
+def test_a_busy_run_is_still_busy_for_a_supervisor_that_has_just_been_started() -> None:
+    run = Watched()
+    run.go(10, output=9)
+    run.go(320, output=0, cpu=1.0)
+    assert severities(run.told) == [("raised", "task:stalled", Severity.NOTICE)]
+    other = restored(run)
+    assert other.tick(5) == []
+    assert other.go(60) == []
+
+
+def test_a_runaway_is_not_taken_back_by_a_restart() -> None:
+    run = Watched()
+    run.go(90, output=9)
+    run.go(700, output=0, cpu=1.0)
+    assert "task:runaway-cpu" in run.open
+    other = restored(run)
+    other.tick(40)
+    assert other.go(120) == []
+    assert "task:runaway-cpu" in cleared(other.go(40, output=9))
+
+
+def test_what_someone_else_has_stopped_is_not_taken_back_by_a_restart() -> None:
+    run = Watched()
+    run.go(30, output=9)
+    run.go(30, output=0, cpu=0, switches=0, stopped=1)
+    assert run.open["task:stalled"].data["why"] == "stopped"
+    other = restored(run)
+    other.tick(5)
+    assert other.go(60) == []
+
+
+def test_of_a_run_that_is_met_on_its_way_its_use_is_known_only_after_a_while() -> None:
+    run = Watched()
+    run.recognition.begin(run.name, ran_s=4000)
+    run.go(310, output=0, cpu=1.0)
+    met = Watched(mono=run.mono)
+    conditions = run.recognition.to_json(run.name)["conditions"]
+    met.now, met._counters = dict(run.now), dict(run._counters)
+    met.recognition.begin(met.name, ran_s=4310, stored={"conditions": conditions})
+    assert met.go(SMOOTH_S - 1) == []
+    assert not met.history.is_use_known
+    met.go(2)
+    assert met.history.is_use_known
+    assert met.go(400) == []
+
+
+def test_when_it_last_spoke_is_true_after_a_sleep_of_the_machine() -> None:
+    run = Watched()
+    run.go(10, output=9)
+    spoke_at = run.epoch
+    run.epoch += 8 * 3600  # the machine's clock stands meanwhile
+    run.go(305, output=0)
+    assert run.open["task:stalled"].data["lastActivity"] == pytest.approx(spoke_at, abs=2)
+    assert run.open["task:stalled"].data["stalledFor"] == pytest.approx(300_000, abs=6000)
+
+
+def test_a_tool_has_not_been_running_while_the_machine_slept() -> None:
+    run = Watched()
+    run.go(10, activity=claude("model", 1))
+    tools = (RunningTool("Bash (make)", run.epoch),)
+    run.go(60, activity=claude("tool", 2, tools=tools))
+    run.epoch += 9 * 3600
+    run.go(250)
+    assert run.open["task:stalled"].data["runningSeconds"] == pytest.approx(309, abs=5)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from claudine_mcp.core.samples import OtherClaude
 from claudine_mcp.host.cgroups import MemoryLimit, Place, memory_limits, places, processors
-from claudine_mcp.host.system import Memory, nearest, parse_meminfo, parse_pressure
+from claudine_mcp.host.system import Memory, measure, nearest, parse_meminfo, parse_pressure
 
 GIB = 2**30
 
@@ -221,3 +225,13 @@ def test_a_quota_is_a_number_of_processors(
     found: list[Place], texts: dict[str, str], expected: float | None
 ) -> None:
     assert processors(found, texts.get) == expected
+
+
+def test_the_processors_of_the_machine_are_told_apart_from_those_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    may_use = measure(tmp_path, OtherClaude()).processors
+    monkeypatch.setattr("os.cpu_count", lambda: 640)
+    sample = measure(tmp_path, OtherClaude())
+    assert sample.cpus == 640
+    assert sample.processors == may_use or sys.platform != "linux"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from watched import MB, Watched, claude, cleared, raised
 
 from claudine_mcp.core.activity import RunningTool
-from claudine_mcp.core.findings import Step
+from claudine_mcp.core.findings import Change, Step
 from claudine_mcp.core.history.run import STEP_S
 from claudine_mcp.core.models import Severity
 from claudine_mcp.core.rules import RunLimits
@@ -194,7 +194,7 @@ def test_claude_without_a_context_switch_for_a_minute_is_deadlocked() -> None:
     run.go(60, activity=claude("model", 1))
     assert raised(run.go(59, **STILL)) == []
     assert raised(run.go(3)) == [DEADLOCKED]
-    assert cleared(run.go(2, switches=30)) == [DEADLOCKED]
+    assert cleared(run.go(12, switches=30)) == [DEADLOCKED]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,7 @@ def test_where_the_kernel_does_not_tell_it_takes_as_long_as_a_stall_and_several_
     run = worked(processes=2, threads=9)
     assert raised(run.go(290, **STILL)) == []
     assert raised(run.go(20)) == [DEADLOCKED]
+    assert run.open[DEADLOCKED].severity is Severity.WARNING
     alone = worked(processes=2, threads=2)
     assert raised(alone.go(320, **STILL)) == [STALLED]
 
@@ -231,6 +232,32 @@ def test_where_the_kernel_does_not_tell_it_takes_as_long_as_a_stall_and_several_
 def test_what_has_never_worked_is_not_deadlocked_where_the_kernel_does_not_tell() -> None:
     run = Watched()
     assert raised(run.go(400, **STILL, threads=9)) == [STALLED]
+
+
+@pytest.mark.parametrize(("threads", "severity"), [(1, Severity.WARNING), (4, Severity.ERROR)])
+def test_a_program_in_which_all_wait_for_a_lock_is_noted_and_told_when_it_is_silent_for_too_long(
+    threads: int, severity: Severity
+) -> None:
+    run = worked()
+    told = run.go(290, **STILL, threads=threads, wchan=frozenset({"futex_do_wait"}))
+    told += run.go(20)
+    assert [(change.step, change.finding.type, change.finding.severity) for change in told] == [
+        (Step.RAISED, DEADLOCKED, Severity.NOTICE),
+        (Step.WORSENED, DEADLOCKED, severity),
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 9])
+def test_what_waits_for_a_condition_with_a_timeout_is_noted_once_and_then_known(threads: int) -> None:
+    run = worked()
+    told: list[Change] = []
+    for _ in range(20):
+        told += run.go(75, **STILL, threads=threads, wchan=frozenset({"futex_do_wait"}))
+        told += run.go(1, output=9, switches=3, wchan=None)
+    assert raised(told) == [DEADLOCKED]
+    assert told[0].finding.severity is Severity.NOTICE
+    run.go(120, **STILL, wchan=frozenset({"futex_do_wait"}))
+    assert DEADLOCKED in run.open
 
 
 def test_a_deadlock_is_told_instead_of_a_stall() -> None:

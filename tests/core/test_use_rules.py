@@ -13,7 +13,7 @@ from watched import GB, MB, Watched, claude, cleared, raised
 
 from claudine_mcp.core.activity import Activity
 from claudine_mcp.core.config import Monitoring, Settings
-from claudine_mcp.core.findings import Finding, Step
+from claudine_mcp.core.findings import Change, Finding, Step
 from claudine_mcp.core.models import Severity
 from claudine_mcp.core.rules import RULES, MachineLimits, RunLimits
 from claudine_mcp.core.rules.course import OVERDUE, REPEATING, STUCK_PHASE
@@ -149,6 +149,22 @@ def test_a_leak_above_its_limit_needs_no_prophecy() -> None:
     assert raised(run.told) == [HIGH_MEMORY, MEMORY_LEAK, CRITICAL_MEMORY]
 
 
+def test_what_is_loaded_evenly_to_above_the_limit_is_high_memory_and_no_warning_of_a_leak() -> None:
+    run = Watched()
+    for second in range(720):
+        run.go(1, memory=200 * MB + second * 4.6 * MB, **TALKS)
+    run.go(1200)
+    warned = [change.finding.type for change in run.told if change.finding.severity is Severity.WARNING]
+    assert warned == [HIGH_MEMORY]
+
+
+def test_what_grows_above_its_limit_for_longer_than_anything_is_loaded_is_a_leak() -> None:
+    run = Watched(RunLimits(critical_memory_bytes=40 * GB))
+    for second in range(1100):
+        run.go(1, memory=1 * GB + second * 4 * MB, **TALKS)
+    assert run.open[MEMORY_LEAK].severity is Severity.WARNING
+
+
 def test_a_leak_that_has_stopped_is_cleared() -> None:
     run = Watched()
     for minute in range(90):
@@ -176,6 +192,43 @@ def test_what_bears_fruit_or_rests_is_no_runaway(fruit: dict[str, float]) -> Non
     run = Watched()
     run.go(3600, step=2, **{"cpu": 1.0, **fruit})
     assert RUNAWAY_CPU not in run.open
+
+
+def test_what_has_never_talked_is_noted_until_half_an_hour_has_passed() -> None:
+    run = Watched()
+    run.go(20, cpu=1.0, **TALKS)
+    run.go(1700, output=0)
+    assert run.open[RUNAWAY_CPU].severity is Severity.NOTICE
+    run.go(120)
+    assert run.open[RUNAWAY_CPU].severity is Severity.WARNING
+
+
+def test_what_used_to_talk_is_warned_of_at_once() -> None:
+    run = Watched()
+    run.go(120, cpu=1.0, **TALKS)
+    run.go(610, output=0)
+    assert run.open[RUNAWAY_CPU].severity is Severity.WARNING
+
+
+def test_epochs_of_eleven_minutes_with_a_line_each_disturb_nobody() -> None:
+    run = Watched()
+    told = run.go(20, cpu=1.0, **TALKS)
+    for _ in range(20):
+        told += run.go(660, output=0) + run.go(1, output=80)
+    assert {change.finding.severity for change in told} <= {Severity.NOTICE}
+
+
+@pytest.mark.parametrize(
+    "activity",
+    [claude("background", 9, background=("npm run build",)), claude("tool", 9)],
+    ids=["a job", "a tool"],
+)
+def test_what_computes_for_claude_need_not_talk(activity: Activity) -> None:
+    run = Watched()
+    for number in range(40):
+        run.go(5, activity=claude("model" if number % 2 else "tool", number))
+    told = run.go(900, activity=activity, cpu=1.0)
+    assert {change.finding.severity for change in told} == {Severity.NOTICE}
 
 
 def test_what_stirs_is_given_three_times_as_long() -> None:
@@ -249,9 +302,51 @@ def test_writing_for_minutes_on_end_is_told_a_burst_is_not() -> None:
 def test_a_disk_that_will_soon_be_full_is_an_error() -> None:
     run = Watched()
     run.go(60, **TALKS)
-    for second in range(120):
+    for second in range(270):
         run.go(1, written=40 * MB, disk_free=20 * GB - second * 40 * MB)
     assert run.open[DISK_IO].data["cause"] == "full"
+    assert run.open[DISK_IO].severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "free"),
+    [(40 * MB, 90, 20 * GB), (40 * MB, 300, 55 * GB), (100 * MB, 120, 55 * GB), (10 * MB, 1200, 55 * GB)],
+    ids=["an archive", "a download", "a fast one", "a slow one"],
+)
+def test_a_large_file_is_no_disk_that_fills(rate: float, seconds: int, free: float) -> None:
+    run = Watched(machine=MachineLimits(reserve_bytes=0))
+    run.go(60, **TALKS)
+    told: list[Change] = []
+    for second in range(seconds):
+        told += run.go(1, written=rate, disk_free=free - second * rate)
+    told += run.go(300, written=0)
+    assert [change for change in told if change.finding.severity.rank >= Severity.WARNING.rank] == []
+
+
+def test_a_disk_that_is_soon_full_is_worse_than_the_pace_that_fills_it() -> None:
+    run = Watched()
+    run.go(60, **TALKS)
+    told: list[Change] = []
+    for second in range(600):
+        told += run.go(1, written=150 * MB, disk_free=120 * GB - second * 150 * MB)
+    causes = [(change.finding.data["cause"], change.finding.severity) for change in told]
+    assert causes == [
+        ("full", Severity.NOTICE),
+        ("rate", Severity.WARNING),
+        ("full", Severity.ERROR),
+    ]
+
+
+def test_writing_for_hours_is_an_error_half_an_hour_before_the_disk_is_full() -> None:
+    run = Watched()
+    run.go(60, **TALKS)
+    for second in range(0, 7200, 10):
+        run.go(10, step=5, written=20 * MB, disk_free=200 * GB - second * 20 * MB)
+    assert run.open[DISK_IO].severity is Severity.NOTICE
+    for second in range(7200, 8400, 10):
+        run.go(10, step=5, disk_free=200 * GB - second * 20 * MB)
+    assert run.open[DISK_IO].severity is Severity.ERROR
+    assert run.open[DISK_IO].data["fullInSeconds"] <= 1800
 
 
 def test_files_that_are_written_and_removed_do_not_fill_the_disk() -> None:
@@ -312,6 +407,53 @@ def test_the_same_call_ten_times_is_told_until_something_else_is_called() -> Non
     assert run.open[REPEATING].data == {"times": 12, "tool": "Read (a)"}
     run.go(5, activity=replace(activity, active_at=99.0, calls=(*activity.calls, "other")))
     assert cleared(run.told) == [REPEATING]
+
+
+@pytest.mark.parametrize(("every_s", "severity"), [(12, Severity.WARNING), (30, Severity.NOTICE)])
+def test_a_look_every_now_and_then_is_only_noted(every_s: int, severity: Severity) -> None:
+    run = Watched()
+    for number in range(14):
+        run.go(every_s, activity=claude("tool", number, calls=("same",) * number))
+    assert run.open[REPEATING].severity is severity
+
+
+def test_repeated_calls_that_were_there_before_anyone_looked_are_not_judged_by_their_pace() -> None:
+    run = Watched()
+    assert run.go(60, activity=claude("tool", 1, calls=("same",) * 20)) == []
+    run.go(5, activity=claude("tool", 2, calls=("same",) * 21))
+    assert raised(run.go(5, activity=claude("tool", 3, calls=("same",) * 22))) == [REPEATING]
+
+
+def test_the_item_of_a_list_that_is_the_real_work_is_not_stuck_while_new_tools_are_called() -> None:
+    run = Watched()
+    for number, item in enumerate(("read", "ask", "plan")):
+        run.go(90, activity=claude("model", number, stage=item, progress=25.0 * number))
+    told: list[Change] = []
+    for number in range(600):
+        calls = tuple(f"call {each}" for each in range(number))
+        told += run.go(7, activity=claude("tool", 9 + number, stage="implement", progress=75.0, calls=calls))
+    assert told == []
+
+
+def test_the_item_of_a_list_is_given_half_an_hour_and_longer_where_that_was_usual() -> None:
+    run = Watched()
+    for number, item in enumerate(("read", "ask", "plan")):
+        run.go(90, activity=claude("model", number, stage=item, progress=25.0 * number))
+    told: list[Change] = []
+    for number in range(170):
+        told += run.go(10, activity=claude("model", 9 + number, stage="implement", progress=75.0))
+    assert told == []
+    for number in range(20):
+        told += run.go(10, activity=claude("model", 500 + number, stage="implement", progress=75.0))
+    assert raised(told) == [STUCK_PHASE]
+
+
+def test_an_evaluation_between_the_steps_of_a_counter_is_not_stuck() -> None:
+    run = Watched()
+    for percent in range(60):
+        run.go(5, activity=Activity(progress=float(percent)), **TALKS)
+    assert run.go(800) == []
+    assert raised(run.go(120)) == [STUCK_PHASE]
 
 
 def test_a_run_is_overdue_by_its_unsuspended_time_and_on_time_again_when_it_is_given_more() -> None:

@@ -205,12 +205,19 @@ def test_only_so_many_tools_are_kept() -> None:
     assert state.running_tools[-1].label == "Bash (99)"
 
 
-def test_the_same_call_again_and_again_is_counted() -> None:
+def test_the_same_call_is_known_again_by_its_tool_and_its_input() -> None:
     again = [asks(call(f"t{n}", "Bash", command="make", timeout=1), message_id=f"m{n}") for n in range(4)]
-    assert known(INIT, *again).repeated_calls == 4
-    assert known(INIT, *again, asks(call("x", "Bash", timeout=1, command="make"))).repeated_calls == 5
-    assert known(INIT, *again, asks(call("x", "Bash", command="make it"))).repeated_calls == 1
-    assert StreamState().repeated_calls == 0
+    assert len(set(known(INIT, *again).recent_calls)) == 1
+    assert len(set(known(INIT, *again, asks(call("x", "Bash", timeout=1, command="make"))).recent_calls)) == 1
+    assert len(set(known(INIT, *again, asks(call("x", "Bash", command="make it"))).recent_calls)) == 2
+
+
+@pytest.mark.parametrize("tool", ["BashOutput", "TaskOutput", "mcp__claudine__TaskStatus"])
+def test_a_look_at_what_goes_on_elsewhere_is_no_repeated_call(tool: str) -> None:
+    looks = [asks(call(f"t{n}", tool, id="b1"), message_id=f"m{n}") for n in range(4)]
+    state = known(INIT, *looks)
+    assert state.recent_calls == []
+    assert state.last_tool.startswith(tool)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,10 @@ class Pauses:
         """How many are remembered."""
         return len(self._last)
 
+    def at_least(self, long_s: float) -> int:
+        """Give how many are remembered that took so long."""
+        return sum(pause >= long_s for pause in self._last)
+
     @property
     def longest_s(self) -> float:
         """The longest that is remembered; 0 if none is."""

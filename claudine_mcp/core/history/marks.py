@@ -10,6 +10,7 @@ MARKS: Final = 7
 """A minute, with both ends."""
 MINUTE_S: Final = 60.0
 MINUTES: Final = 5
+SAME_PACE: Final = 2.0
 
 STIR_BYTES: Final = 16_000_000
 STIR: Final = 0.05
@@ -52,6 +53,8 @@ class Marks:
         steady_rate: bytes a second that were written in each of the last five minutes, 0 before there are five.
         stirred_s: when it last looked busy with something: processes came or went, memory moved, files were read.
         wrote_s: when it last wrote in earnest.
+        writing_s: for how long it has been writing at about the pace of the last minute, none of which was twice the
+            one before or half of it.
     """
 
     __slots__ = (
@@ -65,13 +68,14 @@ class Marks:
         "recent",
         "steady_rate",
         "stirred_s",
+        "writing_s",
         "wrote_s",
     )
 
     def __init__(self, first_s: float = 0.0) -> None:
         self.recent: deque[Mark] = deque(maxlen=MARKS)
         self.minutes: deque[Minute] = deque(maxlen=MINUTES)
-        self.steady_rate = self.stirred_s = self.wrote_s = 0.0
+        self.steady_rate = self.stirred_s = self.wrote_s = self.writing_s = 0.0
         self._due_s = first_s
         self._sum, self._count = 0.0, 0
         self._minute: Mark | None = None
@@ -87,7 +91,7 @@ class Marks:
         """Say that time has passed of which nothing is known."""
         self.recent.clear()
         self.minutes.clear()
-        self.steady_rate = 0.0
+        self.steady_rate = self.writing_s = 0.0
         self._minute = None
 
     def close(self, clock_s: float, processes: Processes, read_bytes: int, written_bytes: int) -> Mark:
@@ -105,7 +109,11 @@ class Marks:
         elif clock_s - self._minute.clock_s >= MINUTE_S:
             span_s = clock_s - self._minute.clock_s
             read = (read_bytes - self._minute.read_bytes) / span_s
-            self.minutes.append(Minute(read, (written_bytes - self._minute.written_bytes) / span_s))
+            written = (written_bytes - self._minute.written_bytes) / span_s
+            before = self.minutes[-1].written_rate if self.minutes else 0.0
+            goes_on = before / SAME_PACE <= written <= before * SAME_PACE
+            self.writing_s = self.writing_s + span_s if goes_on else span_s
+            self.minutes.append(Minute(read, written))
             if len(self.minutes) == MINUTES:
                 self.steady_rate = min(minute.written_rate for minute in self.minutes)
             self._minute = mark

@@ -49,7 +49,8 @@ RULES: Final = (
     Rule("high-memory", memory.high_memory, 15, 30, ("critical-memory",)),
     Rule("memory-leak", memory.memory_leak),
     Rule("runaway-cpu", use.runaway_cpu, 0, 30),
-    Rule("deadlocked", silence.deadlocked),
+    # One switch of a thread is no sign that the others go on.
+    Rule("deadlocked", silence.deadlocked, 0, 10),
     Rule("stalled", silence.stalled, 0, 0, ("deadlocked", "runaway-cpu")),
     Rule("stuck-phase", course.stuck_phase, 0, 0, ("deadlocked", "stalled")),
     Rule("fd-limit", use.fd_limit, 5, 10),

@@ -7,10 +7,12 @@ from typing import Final
 
 from claudine_mcp.core.findings import UNDECIDED, Finding, Verdict
 from claudine_mcp.core.history.machine import MachineHistory
+from claudine_mcp.core.history.marks import MINUTE_S
 from claudine_mcp.core.history.run import RETRYING, History
 from claudine_mcp.core.models import JSON, Severity
 from claudine_mcp.core.rules.around import Around
 from claudine_mcp.core.rules.limits import MachineLimits
+from claudine_mcp.core.samples import SystemSample
 
 OVERLOAD: Final = "system:overload"
 CONCURRENCY: Final = "limit:concurrency"
@@ -30,9 +32,16 @@ BACK: Final = 0.5
 MOST_NAMED: Final = 5
 
 BLAME: Final = 0.5
-"""The share that makes one run the culprit: of what the machine loses, or of what all runs take."""
+"""The share that makes one run the culprit: of what the machine loses, or of what is used in all."""
 LEAST_BLAME: Final = 0.1
 """Of the machine's memory: a run that takes less has not used it up."""
+LEAST_FALL: Final = 0.01
+FAST_GROWTH: Final = 0.05
+"""Of the machine's memory, within a minute: what must be lost for it to matter who takes it; and what a run must grow
+by to be to blame while it is still small."""
+LEAST_NAMED: Final = 0.05
+LEAST_NAMED_CPU: Final = 0.1
+"""Of the machine's memory, and processors: runs that use less are not named where the machine is overloaded."""
 
 SEVERAL: Final = 2
 LIMITED_S: Final = 30.0
@@ -54,12 +63,15 @@ def culprit(machine: MachineHistory, histories: Mapping[str, History]) -> Histor
     """Give the one run to blame for it that memory is short; None if it is none, or several."""
     if machine.sample is None or not histories:
         return None
+    total = machine.sample.total_bytes
     fastest = max(histories.values(), key=lambda history: history.marks.growth())
-    if 0 < machine.fall_rate() * BLAME <= fastest.marks.growth():
+    growth, fall = fastest.marks.growth(), machine.fall_rate()
+    is_large = fastest.memory.now_bytes >= LEAST_BLAME * total or growth * MINUTE_S >= FAST_GROWTH * total
+    if fall * MINUTE_S >= LEAST_FALL * total and growth >= BLAME * fall and is_large:
         return fastest
     largest = max(histories.values(), key=lambda history: history.memory.now_bytes)
-    total = sum(history.memory.now_bytes for history in histories.values())
-    least = max(BLAME * total, LEAST_BLAME * machine.sample.total_bytes)
+    used = total - machine.sample.available_bytes
+    least = max(BLAME * used, LEAST_BLAME * total)
     return largest if largest.memory.now_bytes > least else None
 
 
@@ -80,7 +92,7 @@ def overload_memory(limits: MachineLimits, around: Around, histories: Mapping[st
         "available": sample.available_bytes,
         "total": sample.total_bytes,
         "reserve": limits.reserve_bytes,
-        "tasks": _largest(histories),
+        "tasks": _largest(sample, histories),
     }
     if around.machine.exhausted_in_s is not None:
         data["exhaustedInSeconds"] = round(around.machine.exhausted_in_s)
@@ -89,7 +101,11 @@ def overload_memory(limits: MachineLimits, around: Around, histories: Mapping[st
     return Finding(OVERLOAD, Severity.CRITICAL, data)
 
 
-def _largest(histories: Mapping[str, History]) -> list[JSON]:
+def _largest(sample: SystemSample, histories: Mapping[str, History]) -> list[JSON]:
+    """Name those that take most: all that matter, or whichever are there if together they do."""
+    ours = sum(history.memory.now_bytes for history in histories.values())
+    matter = ours >= BLAME * (sample.total_bytes - sample.available_bytes)
+    least = 0.0 if matter else LEAST_NAMED * sample.total_bytes
     largest = sorted(histories.items(), key=lambda item: -item[1].memory.now_bytes)[:MOST_NAMED]
     return [
         {
@@ -98,6 +114,7 @@ def _largest(histories: Mapping[str, History]) -> list[JSON]:
             "bytesPerMinute": round(60 * history.marks.growth()),
         }
         for run_id, history in largest
+        if history.memory.now_bytes >= least
     ]
 
 
@@ -117,16 +134,19 @@ def overload_cpu(_limits: MachineLimits, around: Around, histories: Mapping[str,
     sample = around.machine.sample
     if sample is None:
         return UNDECIDED
-    most = LOAD * sample.processors
+    cpus = sample.processors if sample.cpus is None else sample.cpus
+    most = LOAD * cpus
     if sample.load <= most:
         return None if sample.load <= BACK * most else UNDECIDED
     busiest = sorted(histories.items(), key=lambda item: -item[1].cpu_rate)[:MOST_NAMED]
     data: JSON = {
         "cause": "cpu",
         "load": sample.load,
-        "processors": sample.processors,
+        "processors": cpus,
         "tasks": [
-            {"run": run_id, "cpuPercent": round(100 * history.cpu_rate)} for run_id, history in busiest
+            {"run": run_id, "cpuPercent": round(100 * history.cpu_rate)}
+            for run_id, history in busiest
+            if history.cpu_rate >= LEAST_NAMED_CPU
         ],
     }
     return Finding(OVERLOAD, Severity.WARNING, data)

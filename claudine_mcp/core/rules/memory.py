@@ -21,11 +21,13 @@ REACH_PER_HOUR: Final = 1.5
 LONGEST_REACH: Final = 10.0
 SHORTEST_S: Final = 1000.0
 FARTHEST_S: Final = 86_400.0
+LOADED_S: Final = 900.0
 NOTED_S: Final = 1500.0
 """How far a line is extended: one and a half times its length for each hour that it has been straight, at the most ten
 times, never by more than a day, and not at all if it is short. What is loaded is there within minutes, and what fills
 up does so within the first hours; what has grown at one pace for six will not stop by itself. After so many seconds of
-growth that would reach a limit within a day it is noted; a note disturbs nobody."""
+growth that would reach a limit within a day it is noted; a note disturbs nobody. Above its limit nothing is extended;
+but what grows for less than a quarter of an hour may be loaded, and that it is too much `high-memory` has said."""
 
 
 def high_memory(limits: RunLimits, history: History, _around: Around, _now: float) -> Verdict:
@@ -69,9 +71,10 @@ def memory_leak(limits: RunLimits, history: History, around: Around, _now: float
     noted: Growth | None = None
     for growth in trend.growths:
         hits_in_s = room / growth.bytes_per_s
-        if memory > limits.max_memory_bytes or hits_in_s <= reach_s(growth):
+        is_above = memory > limits.max_memory_bytes
+        if (is_above and growth.span_s >= LOADED_S) or hits_in_s <= reach_s(growth):
             return _leak(memory, growth, name, room, Severity.WARNING)
-        if growth.span_s >= NOTED_S and hits_in_s <= FARTHEST_S:
+        if is_above or (growth.span_s >= NOTED_S and hits_in_s <= FARTHEST_S):
             noted = growth
     return UNDECIDED if noted is None else _leak(memory, noted, name, room, Severity.NOTICE)
 

@@ -9,7 +9,8 @@ from claudine_mcp.core.history.run import ASKING, RETRYING, History
 from claudine_mcp.core.models import JSON, Severity
 from claudine_mcp.core.rules.around import Around
 from claudine_mcp.core.rules.limits import RunLimits
-from claudine_mcp.core.rules.waits import is_deadlock, waits_of
+from claudine_mcp.core.rules.waits import Wait, is_deadlock, waits_of
+from claudine_mcp.core.samples import TreeSample
 
 STALLED: Final = "task:stalled"
 DEADLOCKED: Final = "task:deadlocked"
@@ -27,6 +28,11 @@ STILL_S: Final = 30.0
 STOPPED_S: Final = 10.0
 PARTLY_STOPPED_S: Final = 60.0
 """How long all processes must be stopped, or some while the others rest; shells and debuggers stop theirs for less."""
+AGAIN: Final = 1.5
+"""How much longer than ever before a program must stand still that is no Claude Code: what waits for a condition with
+a timeout sleeps where those sleep that wait for each other."""
+SEVERAL_THREADS: Final = 2
+"""A thread alone that waits for a lock may as well wait for a condition with a timeout."""
 WORKED_CPU_S: Final = 1.0
 """Processor time by which one sees that a run has worked before it stood still."""
 
@@ -48,12 +54,16 @@ def stalled(limits: RunLimits, history: History, around: Around, now: float) -> 
     if history.stopped_s is not None and sample is not None:
         is_whole = sample.stopped >= sample.processes
         stopped_s = history.clock_s - history.stopped_s
-        rests = min(stopped_s, silent_s) >= PARTLY_STOPPED_S and history.cpu_rate < BUSY_CPU
+        rests = (
+            min(stopped_s, silent_s) >= PARTLY_STOPPED_S
+            and history.is_use_known
+            and history.cpu_rate < BUSY_CPU
+        )
         if (is_whole and stopped_s >= STOPPED_S) or rests:
             return _finding(history, now, "stopped", Severity.WARNING)
     if silent_s < limits.stall_s:
         return None if history.has_spoken or history.is_whole else UNDECIDED
-    if silent_s < history.usual_pause_s():
+    if silent_s < history.usual_pause_s() or not history.is_use_known:
         return UNDECIDED
     why = why_silent(history)
     if around.is_api_limited and why in {"overload", "rate-limit"}:
@@ -91,7 +101,7 @@ def _finding(history: History, now: float, why: str, severity: Severity) -> Find
     activity = history.activity
     data: JSON = {
         "stalledFor": round(history.silent_s * 1000),
-        "lastActivity": now - (history.at - history.spoke_at),
+        "lastActivity": history.spoke_at,
         "why": why,
         "cpuPercent": round(100 * history.cpu_rate, 1),
     }
@@ -106,7 +116,9 @@ def _details(history: History, now: float, why: str) -> JSON:
     sample, activity = history.sample, history.activity
     if why == "tool":
         since = [tool.since for tool in activity.tools if tool.since is not None]
-        running: JSON = {"runningSeconds": round(max(0.0, now - min(since)))} if since else {}
+        # The epoch goes on while the machine sleeps, the tool does not.
+        known_s = history.clock_s - history.doing_s
+        running: JSON = {"runningSeconds": round(max(0.0, min(now - min(since), known_s)))} if since else {}
         return {"tools": [tool.label for tool in activity.tools]} | running
     if why == "permission":
         return {"asks": activity.permission}
@@ -131,17 +143,9 @@ def deadlocked(limits: RunLimits, history: History, _around: Around, _now: float
     if sample is None or sample.stopped or history.suspended:
         return UNDECIDED
     waits = waits_of(sample.wait_channels)
-    if history.activity.has_pulse or is_deadlock(waits):
-        sure = True
-    elif waits:
-        return None
-    else:
-        # Without its word on what it waits for: at least two threads of one program, that have worked before.
-        sure = (
-            sample.threads > sample.processes and sample.cpu_s >= WORKED_CPU_S and still_s >= limits.stall_s
-        )
-    if not sure:
-        return UNDECIDED
+    severity = Severity.ERROR if history.activity.has_pulse else _sure(limits, history, sample, waits)
+    if severity is None:
+        return None if waits and not is_deadlock(waits) else UNDECIDED
     data: JSON = {
         "stillSeconds": round(still_s),
         "processes": sample.processes,
@@ -149,4 +153,19 @@ def deadlocked(limits: RunLimits, history: History, _around: Around, _now: float
     }
     if waits:
         data["waitsFor"] = sorted(waits)
-    return Finding(DEADLOCKED, Severity.ERROR, data)
+    return Finding(DEADLOCKED, severity, data)
+
+
+def _sure(limits: RunLimits, history: History, sample: TreeSample, waits: frozenset[Wait]) -> Severity | None:
+    """Give how surely a program that does not wake of itself is deadlocked; None if that cannot be said."""
+    if history.still_s < AGAIN * history.stills.longest_s:
+        return None
+    if is_deadlock(waits):
+        if history.still_s < limits.stall_s:
+            return Severity.NOTICE
+        return Severity.ERROR if sample.threads >= SEVERAL_THREADS else Severity.WARNING
+    if waits or history.still_s < limits.stall_s:
+        return None
+    # Without its word on what it waits for: at least two threads of one program, that have worked before.
+    has_worked = sample.threads > sample.processes and sample.cpu_s >= WORKED_CPU_S
+    return Severity.WARNING if has_worked else None

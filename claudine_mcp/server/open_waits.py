@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from mcp_types import CallToolResult, TextContent
@@ -78,8 +79,9 @@ class OpenWaits:
         wait = await self._waits.get(wait_id)
         if wait.end is not None:
             return _ended(wait)
-        self._calls.asked(wait.id, wait.wanted)
-        gathering = Gathering(self._front, wait.wanted)
+        wanted = replace(wait.wanted, asked="all" if shows_forms else "questions")
+        self._calls.asked(wait.id, wanted)
+        gathering = Gathering(self._front, wanted)
         result = await self._result(wait, gathering)
         if result is not None:
             return await self._end(wait, result)

@@ -140,7 +140,8 @@ async def test_what_a_hook_has_told_is_no_line(home: Home) -> None:
 async def test_ends_that_a_call_tells_are_no_lines(home: Home) -> None:
     async with plugged(home) as session:
         await session.run("exit 3", wait=True)
-        first, second = [await session.run(f"sleep 0.5; exit {code}") for code in (0, 4)]
+        first = await session.run("sleep 0.5")
+        second = await session.run("exit 4", dependsOn=[{"taskId": first}])
         await session.call("WaitForEvents", taskIds=[first, second], until="allEnded")
         third = await session.run("sleep 300")
         await session.call("CancelTask", taskId=third)

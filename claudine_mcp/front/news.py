@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
@@ -38,6 +39,7 @@ class News:
     ) -> None:
         self._front = front
         self._began = cursor
+        self._began_at = time.time()
         self._cursor = cursor
         self._fates = fates
         self._ends: dict[int, Event] = {}
@@ -60,7 +62,8 @@ class News:
         for alert in await open_to(self._front, handed_less_than=1):
             is_news = fate(alert.event) == "untold"
             can_wait = waking and alert.event.seq <= self._began
-            if (is_news and not can_wait) or alert.snoozed_until is not None:
+            is_back = alert.snoozed_until is not None and alert.snoozed_until >= self._began_at
+            if is_back or (is_news and not can_wait):
                 found.append(alert.event)
         return sorted(found, key=lambda event: event.seq)
 

@@ -240,6 +240,18 @@ async def test_a_snooze_that_is_over_wakes_the_session_again(
         assert session.lines()[0] == session.lines()[1]
 
 
+async def test_a_snooze_that_was_over_before_a_session_began_wakes_nobody(home: Home) -> None:
+    async with plugged(home, CLAUDE_CODE_SESSION_ID="gone", monitor=False) as session:
+        await session.run("exit 3", name="old", wait=True)
+        (alert,) = home.query("SELECT seq FROM alerts")[0]
+        await session.call("AnswerAlert", alertId=alert, action="snooze", snooze="1s")
+        await wait_for(lambda: home.query("SELECT 1 FROM alerts WHERE snoozed_until < ?", time.time()))
+    async with plugged(home, CLAUDE_CODE_SESSION_ID="new") as session:
+        await session.run("sleep 0.5", name="marker")
+        await session.line("marker (")
+        assert [line for line in session.lines() if "old (" in line] == []
+
+
 async def test_a_server_that_was_killed_leaves_nothing_untold_to_the_next(home: Home) -> None:
     async with plugged(home) as session:
         await session.run(GATE.format("go"), name="meanwhile")

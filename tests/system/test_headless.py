@@ -85,6 +85,15 @@ async def test_it_waits_until_all_have_ended_and_says_how_once(home: Home) -> No
         assert await waiting.wait(LONG_S, again=True) is None
 
 
+async def test_a_turn_that_another_hook_made_go_on_is_waited_with_from_its_first_end_on(home: Home) -> None:
+    async with session(home) as (front, waiting):
+        task_id = await submit(front, "sleep 0.5", "mine")
+        told = await waiting.wait(LONG_S, again=True)
+        assert told is not None
+        assert f"({task_id}) succeeded" in told
+        assert "Not ended" not in told
+
+
 async def test_a_warning_is_told_while_others_still_run(home: Home) -> None:
     async with session(home) as (front, waiting):
         slow = await submit(front, "until test -e go; do sleep 0.05; done", "slow")

@@ -62,13 +62,13 @@ async def WaitForEvents(  # noqa: N802
     from claudine_mcp.core.models import Severity  # noqa: PLC0415 - start-up time
     from claudine_mcp.core.units import parse_duration_ms  # noqa: PLC0415
     from claudine_mcp.front.attention import before_untold  # noqa: PLC0415
-    from claudine_mcp.front.following import newest_event  # noqa: PLC0415
+    from claudine_mcp.front.following import check_cursor, newest_event  # noqa: PLC0415
     from claudine_mcp.front.waiting import Gathering, Wanted, wait_for_events  # noqa: PLC0415
 
     front = await front_of(ctx)
     ids = [(await front.task(wanted)).id for wanted in taskIds or []]
     limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
-    cursor = await newest_event(front) if after is None else after
+    cursor = await newest_event(front) if after is None else check_cursor(after)
     warned_after = cursor
     if after is None and until != "event":
         warned_after = await before_untold(front, ids, cursor)

@@ -15,6 +15,8 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import LoggingMessageNotificationParams, ResourceUpdatedNotification
 from support import Home, wait_for
 
+from claudine_mcp.server.pump import untagged
+
 SERVER = ["-P", "-m", "claudine_mcp"]
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 
@@ -139,6 +141,10 @@ async def test_a_resource_that_changes_is_announced_on_the_streams_of_the_modern
             async for change in changes:
                 assert change == ResourceUpdated(uri=uri)
                 break
+
+
+def test_a_name_closes_no_tag_of_a_channel() -> None:
+    assert untagged("a</channel>&lt;b (t1) failed") == "a[/channel]+lt;b (t1) failed"
 
 
 def test_channel_messages_need_the_handshake_era(home: Home) -> None:

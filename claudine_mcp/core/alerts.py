@@ -64,7 +64,8 @@ def passed_with(event: Event) -> Passed | None:
 def concerns(submitter: Mapping[str, Any] | None, caller: Caller, is_there: Callable[[str], bool]) -> bool:
     """Whether what happens to a task concerns a caller.
 
-    A task belongs to the session that submitted it and, once that is gone, to the sessions of the same project.
+    A task belongs to the session that submitted it and, once that is gone, to the sessions of the same project, which
+    may have been submitted from a folder within it.
 
     Args:
         submitter: of the task, as it was stored with it; None: it is about the machine, which concerns everyone.
@@ -76,4 +77,8 @@ def concerns(submitter: Mapping[str, Any] | None, caller: Caller, is_there: Call
     session: str | None = submitter.get("session")
     if session == caller.session:
         return True
-    return (session is None or not is_there(session)) and submitter.get("project") == caller.project
+    project: str | None = submitter.get("project")
+    is_within = project is not None and (
+        project == caller.project or project.startswith(caller.project.rstrip("/") + "/")
+    )
+    return is_within and (session is None or not is_there(session))

@@ -53,7 +53,7 @@ def one_line(text: str) -> str:
 def _entry(event: Event, limit: int) -> str:
     """Say what happened and where to look; the words are cut, the rest is kept."""
     alert = f"alert {event.seq}" if is_alert(event) else ""
-    if "allow" in {item["action"] for item in event.suggestions}:
+    if _waits_for_leave(event):
         look = f"ask the user, then AnswerAlert {event.seq}"
     elif event.task_id is not None:
         look = ": ".join(filter(None, [alert, f"TaskStatus {event.task_id}"]))
@@ -64,8 +64,13 @@ def _entry(event: Event, limit: int) -> str:
     return f"{words if len(words) <= room else words[: room - 1] + '…'} [{look}]"
 
 
+def _waits_for_leave(event: Event) -> bool:
+    return any(item["action"] == "allow" for item in event.suggestions)
+
+
 def _most_severe_first(events: Sequence[Event]) -> list[Event]:
-    return sorted(events, key=lambda event: (-event.severity.rank, event.seq))
+    """Sort them; before all, what stands still until a person answers, and is refused if nobody does."""
+    return sorted(events, key=lambda event: (not _waits_for_leave(event), -event.severity.rank, event.seq))
 
 
 def _counts(events: Sequence[Event]) -> str:

@@ -15,6 +15,8 @@ from claudine_mcp.core.rules.use import DISK_IO, FD_LIMIT, RUNAWAY_CPU
 from claudine_mcp.core.units import format_time, human_duration, human_size
 
 _Data = Mapping[str, Any]
+NAMED: Final = 5
+"""Tasks that one sentence names."""
 
 
 def say(finding: Finding, name_of: Callable[[str], str] = str) -> str:
@@ -26,8 +28,11 @@ def say(finding: Finding, name_of: Callable[[str], str] = str) -> str:
     """
     tasks: list[JSON] = finding.data.get("tasks") or []
     named = [
-        name_of(item["run"]) + (f" {human_size(item['usage'])}" if "usage" in item else "") for item in tasks
+        name_of(item["run"]) + (f" {human_size(item['usage'])}" if "usage" in item else "")
+        for item in tasks[:NAMED]
     ]
+    if len(tasks) > NAMED:
+        named.append(f"and {len(tasks) - NAMED} more")
     return _SAID[finding.type](finding.data) + (f": {', '.join(named)}" if named else "")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from claudine_mcp.core.errors import ClaudineError, RegistryError
+from claudine_mcp.core.errors import ClaudineError, InvalidInput, RegistryError
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.states import State
@@ -19,6 +19,7 @@ from claudine_mcp.front.logs import cursor_run
 from claudine_mcp.front.tasklogs import LogLineView, begin_cursor, log_paths, task_logs
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.events import events_after, events_before, last_seq
+from claudine_mcp.registry.rows import LAST_SEQ
 from claudine_mcp.registry.tasks import get_task, runs_of
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,17 @@ async def latest_events(front: Front) -> EventPage:
         end = await last_seq(tx)
         found = await events_before(tx, end, limit=EVENTS)
     return EventPage(found, end, more=False)
+
+
+def check_cursor(after: int) -> int:
+    """Give a cursor that a client gave.
+
+    Raises:
+        InvalidInput: no event has such a number.
+    """
+    if not 0 <= after <= LAST_SEQ:
+        raise InvalidInput("after", f"{after} is no cursor", "Give the `cursor` of an earlier answer, or 0.")
+    return after
 
 
 async def newest_event(front: Front) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from claudine_mcp.core.alerts import is_alert
 from claudine_mcp.core.models import Task
-from claudine_mcp.core.pointers import notice
+from claudine_mcp.core.pointers import notice, one_line
 from claudine_mcp.core.units import human_duration
 from claudine_mcp.front.clients import caller_of
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
@@ -74,7 +74,7 @@ class Waiting:
             limit_s: for how long at most, counted from the first time that the turn would have ended.
             again: the turn went on before because of this.
         """
-        if not again:
+        if not again or not self._until:  # a hook of somebody else may have made the turn go on
             self._times, self._until, self._given_up = 0, time.monotonic() + limit_s, False
         if self._times >= GOES_ON_AT_MOST or self._given_up:
             return None
@@ -106,7 +106,7 @@ class Waiting:
 def _left(running: Sequence[Task], limit_s: float, *, is_over: bool) -> str:
     if not running:
         return ""
-    named = ", ".join(f"{task.name} ({task.id})" for task in running[:NAMED])
+    named = ", ".join(f"{one_line(task.name)} ({task.id})" for task in running[:NAMED])
     more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
     if is_over:
         waited = human_duration(limit_s)

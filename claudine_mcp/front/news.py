@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from claudine_mcp.core.alerts import is_alert
@@ -30,14 +31,17 @@ class News:
     Args:
         front: the caller's side of the state directory.
         cursor: where it begins.
-        fate: of an alert or an end.
+        fates: gives what says the fate of an alert or an end now.
     """
 
-    def __init__(self, front: Front, cursor: int, fate: Callable[[Event], Fate]) -> None:
+    def __init__(
+        self, front: Front, cursor: int, fates: Callable[[Front], Awaitable[Callable[[Event], Fate]]]
+    ) -> None:
         self._front = front
         self._began = cursor
+        self._began_at = time.time()
         self._cursor = cursor
-        self._fate = fate
+        self._fates = fates
         self._ends: dict[int, Event] = {}
 
     @property
@@ -52,11 +56,14 @@ class News:
             waking: leave out the alerts that were open before this began: they can wait until the user speaks.
         """
         await self._read_ends()
-        found = [event for event in self._ends.values() if self._fate(event) == "untold"]
+        fate = await self._fates(self._front)
+        self._ends = {seq: event for seq, event in self._ends.items() if fate(event) != "told"}
+        found = [event for event in self._ends.values() if fate(event) == "untold"]
         for alert in await open_to(self._front, handed_less_than=1):
-            is_news = self._fate(alert.event) == "untold"
+            is_news = fate(alert.event) == "untold"
             can_wait = waking and alert.event.seq <= self._began
-            if (is_news and not can_wait) or alert.snoozed_until is not None:
+            is_back = alert.snoozed_until is not None and alert.snoozed_until >= self._began_at
+            if is_back or (is_news and not can_wait):
                 found.append(alert.event)
         return sorted(found, key=lambda event: event.seq)
 
@@ -81,7 +88,6 @@ class News:
                 self._cursor = newest
                 break
             self._cursor = found[-1].seq
-        self._ends = {seq: event for seq, event in self._ends.items() if self._fate(event) != "told"}
 
 
 async def of_own_tasks(front: Front, events: Sequence[Event]) -> list[Event]:

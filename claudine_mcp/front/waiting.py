@@ -9,6 +9,7 @@ from time import monotonic
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import Event, Severity
 from claudine_mcp.core.states import Outcome
+from claudine_mcp.front.attention import Asked, needing_someone, why_now
 from claudine_mcp.front.front import LOOK_EVERY_S, Front
 from claudine_mcp.registry.bell import listen
 from claudine_mcp.registry.database import Transaction
@@ -31,6 +32,8 @@ class Wanted:
         types: only of these types; empty: of all but `CHATTER`, which is wanted by those only who want `debug`.
         min_severity: nothing less severe.
         until: `event`: the first that fits; `ended`: one of the tasks has ended; `allEnded`: all have.
+        warned_after: a cursor; who waits for an end is also answered when there is an alert after it. None: is not.
+        asked: not by what the client's user is asked meanwhile.
     """
 
     after: int | None = None
@@ -38,6 +41,8 @@ class Wanted:
     types: Sequence[str] = ()
     min_severity: Severity = Severity.INFO
     until: str = "event"
+    warned_after: int | None = None
+    asked: Asked = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,23 @@ class Gathering:
             return self.answer(f"task {ended[0]} has ended ({outcomes[ended[0]]})")
         if wanted.until == "allEnded" and len(ended) == len(wanted.task_ids):
             return self.answer("all tasks have ended")
-        return None
+        return await self._warned()
+
+    async def _warned(self) -> Waited | None:
+        """Give the answer if one of the tasks needs someone before it ends."""
+        wanted = self._wanted
+        if wanted.until == "event" or wanted.warned_after is None:
+            return None
+        cursor = self._cursor or 0
+        is_full = len(self._collected) >= PAGE
+        found = await needing_someone(self._front, wanted.task_ids, wanted.warned_after, wanted.asked)
+        # What came after the look just now is for the next one, so that nothing is told twice.
+        events = [event for event in found if event.seq <= cursor or is_full]
+        if not events:
+            return None
+        collected = {event.seq: event for event in [*self._collected, *events]}
+        self._collected = [collected[seq] for seq in sorted(collected)]
+        return self.answer(why_now(events, cursor))
 
     def answer(self, why: str) -> Waited:
         """Give what there is, and say why now."""
@@ -155,6 +176,14 @@ async def wait_for_events(
 def timed_out(timeout_s: float) -> str:
     """Say that the time is over."""
     return f"the timeout of {timeout_s:g} s has passed"
+
+
+async def going_on(front: Front, ids: Sequence[str]) -> list[str]:
+    """Give those of some tasks that have not ended."""
+    if not ids:
+        return []
+    async with front.db.read() as tx:
+        return [task_id for task_id, outcome in (await outcomes_of(tx, ids)).items() if outcome is None]
 
 
 async def _outcomes(tx: Transaction, ids: Sequence[str]) -> dict[str, Outcome | None]:

@@ -31,7 +31,8 @@ class Form(BaseModel):
         alert_id: of the alert that it is about.
         kind: a delegated run's question for a permission, or a warning with a choice of what to do.
         notice: what the user is told instead of being asked.
-        closed: what came back: an answer, nothing (it was put aside), or something that is no answer.
+        closed: what came back: an answer, nothing (it was put aside), something that is no answer, or that it is to
+            be asked again later.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,7 +40,7 @@ class Form(BaseModel):
     alert_id: int
     kind: Literal["permission", "choice"] = "permission"
     notice: str | None = None
-    closed: Literal["answered", "put_aside", "invalid"] | None = None
+    closed: Literal["answered", "put_aside", "invalid", "snoozed"] | None = None
 
 
 class End(BaseModel):

@@ -82,7 +82,7 @@ async def open_alerts(
     Args:
         tx: a transaction.
         now: seconds since the epoch.
-        session: without those that it was handed `handed_less_than` times or more.
+        session: without those that it was handed `handed_less_than` times or more, and ends that another one heard.
         handed_less_than: with `session`.
         task_id: only of this task.
     """
@@ -93,6 +93,12 @@ async def open_alerts(
             "coalesce((SELECT times FROM handed WHERE handed.seq = alerts.seq AND session = ?), 0) < ?"
         )
         parameters += [session, handed_less_than]
+        # What is over and was heard is inherited by nobody; what still holds is.
+        where.append(
+            "NOT (alerts.type = 'task:ended' AND EXISTS"
+            " (SELECT 1 FROM handed WHERE handed.seq = alerts.seq AND session <> ?))"
+        )
+        parameters.append(session)
     if task_id is not None:
         where.append("alerts.task_id = ?")
         parameters.append(task_id)

@@ -40,6 +40,11 @@ def is_handed_over() -> bool:
     return handover is not None and handover.handle is not None
 
 
+def takes_a_task() -> bool:
+    """Whether the client of this call takes an MCP task for an answer."""
+    return offered.get() is not None
+
+
 async def handed_over(answers: Literal["task", "events"], wanted: Wanted, timeout_s: float | None) -> bool:
     """Have an MCP task wait instead of this call. False: the call has to wait by itself.
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from claudine_mcp.front.system_views import Overview, Setting
 from claudine_mcp.front.views import EventView, TaskRow, View, event_view, row_of
 from claudine_mcp.server.handover import handed_over
-from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
+from claudine_mcp.server.session import Ctx, Session, asked_meanwhile, front_of, session_of, told_to_the_model
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -50,7 +50,10 @@ async def WaitForEvents(  # noqa: N802
     minSeverity: Literal["debug", "info", "notice", "warning", "error", "critical"] = "info",
     until: Annotated[
         Literal["event", "ended", "allEnded"],
-        Field(description="event: the first that fits; ended: one of taskIds has ended; allEnded: all have"),
+        Field(
+            description="event: the first that fits; ended: one of taskIds has ended; allEnded: all have. "
+            "With both, also when one of them needs attention"
+        ),
     ] = "event",
     timeout: Annotated[
         int | str | None, Field(description='milliseconds, or "10m"; default: for ever')
@@ -59,15 +62,20 @@ async def WaitForEvents(  # noqa: N802
     """Wait until something happens to tasks, and say what. To stop waiting stops no task."""
     from claudine_mcp.core.models import Severity  # noqa: PLC0415 - start-up time
     from claudine_mcp.core.units import parse_duration_ms  # noqa: PLC0415
-    from claudine_mcp.front.following import newest_event  # noqa: PLC0415
+    from claudine_mcp.front.attention import before_untold  # noqa: PLC0415
+    from claudine_mcp.front.following import check_cursor, newest_event  # noqa: PLC0415
     from claudine_mcp.front.waiting import Gathering, Wanted, wait_for_events  # noqa: PLC0415
 
     _check_types(types or [])
     front = await front_of(ctx)
     ids = [(await front.task(wanted)).id for wanted in taskIds or []]
     limit_s = None if timeout is None else parse_duration_ms(timeout, "timeout") / 1000
-    cursor = await newest_event(front) if after is None else after
-    wanted = Wanted(cursor, ids, types or [], Severity(minSeverity), until)
+    cursor = await newest_event(front) if after is None else check_cursor(after)
+    warned_after = cursor
+    if after is None and until != "event":
+        warned_after = await before_untold(front, ids, cursor)
+    severity = Severity(minSeverity)
+    wanted = Wanted(cursor, ids, types or [], severity, until, warned_after, asked_meanwhile(ctx))
     with session_of(ctx).calls.waiting(wanted) as answers:
         waited = await Gathering(front, wanted).look()
         if waited is None:

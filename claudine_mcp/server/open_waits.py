@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from mcp_types import CallToolResult, TextContent
@@ -23,8 +24,9 @@ from claudine_mcp.front.views import View
 from claudine_mcp.front.waiting import Gathering, Waited, Wanted, timed_out
 from claudine_mcp.front.waits import KEPT_S, End, Form, Wait, Waits
 from claudine_mcp.server.alerts import with_alerts
-from claudine_mcp.server.asked import Askable, alert_of, askable, form_of, kind_of, read, submit
+from claudine_mcp.server.asked import Askable, Decision, alert_of, askable, form_of, kind_of, read, submit
 from claudine_mcp.server.calls import Calls
+from claudine_mcp.server.choices import Choice
 from claudine_mcp.server.forms import notice
 from claudine_mcp.server.monitoring import events_answer
 from claudine_mcp.server.submitted import task_answer
@@ -78,8 +80,9 @@ class OpenWaits:
         wait = await self._waits.get(wait_id)
         if wait.end is not None:
             return _ended(wait)
-        self._calls.asked(wait.id, wait.wanted)
-        gathering = Gathering(self._front, wait.wanted)
+        wanted = replace(wait.wanted, asked="all" if shows_forms else "questions")
+        self._calls.asked(wait.id, wanted)
+        gathering = Gathering(self._front, wanted)
         result = await self._result(wait, gathering)
         if result is not None:
             return await self._end(wait, result)
@@ -114,7 +117,7 @@ class OpenWaits:
                 except ValueError:
                     closed = "invalid"
                 else:
-                    closed = "put_aside" if chosen is None else "answered"
+                    closed = _closed(chosen)
                     if too_late is not None:
                         changed[f"told-{shown.alert_id}"] = Form(alert_id=shown.alert_id, notice=too_late)
             else:
@@ -195,16 +198,26 @@ class OpenWaits:
             closed = wait.forms[before[-1]].closed if before else "invalid"
             if closed in {"answered", "put_aside"}:
                 continue
-            if closed == "invalid":
+            if closed in {
+                "invalid",
+                "snoozed",
+            }:  # an alert that was snoozed is here again because that is over
                 if len(wait.forms) + len(new) >= MAX_FORMS:
                     return None
                 before.append(f"{kind_of(item)}-{alert_id}-{len(before) + 1}")
                 new[before[-1]] = Form(alert_id=alert_id, kind=kind_of(item))
             self._shown_by[alert_id] = wait.id
-            requests[before[-1]] = _request(form_of(item, again=len(before) > 1))
+            was_invalid = len(before) > 1 and wait.forms[before[-2]].closed == "invalid"
+            requests[before[-1]] = _request(form_of(item, again=was_invalid))
         if new:
             await self._waits.show(wait.id, new)
         return requests
+
+
+def _closed(chosen: Decision | None) -> Literal["answered", "put_aside", "snoozed"]:
+    if chosen is None:
+        return "put_aside"
+    return "snoozed" if isinstance(chosen, Choice) and chosen.action == "snooze" else "answered"
 
 
 def _told(item: Askable) -> str:

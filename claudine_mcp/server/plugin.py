@@ -101,7 +101,7 @@ class Plugin:
             if self._news is None:
                 kept = self._file.cursor()
                 cursor = self._session.began if kept is None else kept
-                self._news = News(front, cursor, self._session.calls.fate)
+                self._news = News(front, cursor, self._session.calls.fates)
         return self._news, self._file
 
 

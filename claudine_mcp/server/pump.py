@@ -73,6 +73,7 @@ class Pump:
     async def _tell(self, event: Event) -> None:
         from claudine_mcp.core.alerts import is_notable  # noqa: PLC0415 - start-up time
         from claudine_mcp.core.payload import event_payload  # noqa: PLC0415
+        from claudine_mcp.core.pointers import pointer  # noqa: PLC0415
 
         if self._session.client is None:
             return
@@ -83,7 +84,7 @@ class Pump:
             meta = {"type": event.type, "severity": event.severity.value, "seq": str(event.seq)}
             if event.task_id is not None:
                 meta["task_id"] = event.task_id
-            await self._session.client.notify(CHANNEL, {"content": event.message, "meta": meta})
+            await self._session.client.notify(CHANNEL, {"content": untagged(pointer([event])), "meta": meta})
 
     async def _update(self, uris: Iterable[str]) -> None:
         for uri in uris:
@@ -108,6 +109,11 @@ class Pump:
     ) -> EmptyResult:
         self._subscribed.discard(str(params.uri))
         return EmptyResult()
+
+
+def untagged(text: str) -> str:
+    """Replace what could close the tag in which Claude Code gives its model such a message, or open another."""
+    return text.translate({ord("<"): "[", ord(">"): "]", ord("&"): "+"})
 
 
 def resources_of(events: Iterable[Event]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 
 from claudine_mcp.core.errors import ClaudineError, InvalidInput, TaskNotFound
 from claudine_mcp.server.session import Session
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 JSON_TYPE = "application/json"
+MOST_DIGITS = 40
 
 
 def _text(view: BaseModel) -> str:
@@ -95,7 +98,10 @@ def _cursor(given: str) -> int:
         raise InvalidInput(
             "after", f"{given!r} is no cursor", "Give the `cursor` of an earlier answer, or 0."
         )
-    return int(given)
+    from claudine_mcp.front.following import check_cursor  # noqa: PLC0415 - start-up time
+
+    # No event has a number with so many digits, and Python reads no longer ones.
+    return check_cursor(int(given[:MOST_DIGITS]))
 
 
 @contextmanager
@@ -103,6 +109,8 @@ def _told_to_the_host() -> Generator[None]:
     """Have what goes wrong reach the client in its own words."""
     try:
         yield
+    except InvalidInput as error:
+        raise MCPError(INVALID_PARAMS, str(error)) from error
     except TaskNotFound as error:
         raise ResourceNotFoundError(str(error)) from error
     except ClaudineError as error:

@@ -16,8 +16,10 @@ from mcp_types import ClientCapabilities
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.server.calls import Calls
+from claudine_mcp.server.handover import takes_a_task
 
 if TYPE_CHECKING:
+    from claudine_mcp.front.attention import Asked
     from claudine_mcp.front.front import Front
 
 log = logging.getLogger(__name__)
@@ -131,6 +133,13 @@ def shows_forms(declared: ClientCapabilities | None) -> bool:
     """Whether a client can show a form to its user. One that names no kind of elicitation means this one."""
     asks = None if declared is None else declared.elicitation
     return asks is not None and (asks.form is not None or asks.url is None)
+
+
+def asked_meanwhile(ctx: Ctx) -> Asked:
+    """Say what the user of a request's client is asked while the request waits."""
+    if shows_forms(ctx.request_context.session.client_capabilities):
+        return "all" if session_of(ctx).client is not None or takes_a_task() else "nothing"
+    return "questions" if takes_a_task() else "nothing"
 
 
 async def front_of(ctx: Ctx) -> Front:

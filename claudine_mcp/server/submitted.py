@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from claudine_mcp.front.views import QueueView, TaskView, View
 from claudine_mcp.server.handover import handed_over
-from claudine_mcp.server.session import Ctx, session_of
+from claudine_mcp.server.session import Ctx, asked_meanwhile, session_of
 
 if TYPE_CHECKING:
     from claudine_mcp.front.front import Front
@@ -34,12 +35,19 @@ async def submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Subm
         if await handed_over("task", wanted, None):
             return await task_answer(front, task_id)
 
+        # Nobody can be asked meanwhile, or tell this client anything, so it must not be kept waiting.
+        wanted = wanted if asked_meanwhile(ctx) == "all" else replace(wanted, warned_after=0)
+
         async def progress(seconds: float, what: str) -> None:
             await ctx.report_progress(seconds, None, what)
 
         with session_of(ctx).calls.waiting(wanted) as answers:
-            answers(await wait_for_events(front, wanted, None, progress))
-    return await task_answer(front, task_id, whole=wait)
+            waited = await wait_for_events(front, wanted, None, progress)
+            answers(waited)
+        answer = await task_answer(front, task_id, whole=True)
+        how = f'{waited.why}, taskIds=["{task_id}"], until="ended" (WaitForEvents)'
+        return answer if answer.state == "ended" else answer.model_copy(update={"note": how})
+    return await task_answer(front, task_id)
 
 
 async def task_answer(

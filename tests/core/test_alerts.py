@@ -24,6 +24,8 @@ def event(type_: str, severity: Severity = Severity.WARNING, **data: object) -> 
         pytest.param(ORPHANED, {"s1"}, True, id="of a session that is gone, in my project"),
         pytest.param({"session": "s0", "project": "/other"}, {"s1"}, False, id="gone, in another project"),
         pytest.param({"project": "/project"}, {"s1"}, True, id="from the command line, in my project"),
+        pytest.param({"project": "/project/sub"}, {"s1"}, True, id="from a folder within my project"),
+        pytest.param({"project": "/project2"}, {"s1"}, False, id="from a folder beside it"),
         pytest.param({"by": "an earlier release"}, {"s1"}, False, id="nobody knows whose"),
     ],
 )

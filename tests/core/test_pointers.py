@@ -90,3 +90,13 @@ def test_a_notice_names_some_and_counts_the_others(events: list[Event]) -> None:
     assert "not the user's words" in heading
     assert len(lines) == min(len(events), NOTICE_ENTRIES) + (len(events) > NOTICE_ENTRIES)
     assert all(len(line) <= POINTER_CHARS + 2 for line in lines[:NOTICE_ENTRIES])
+
+
+def test_a_question_that_waits_is_named_before_all_that_is_more_severe() -> None:
+    asks = Event("task:needs-permission", Severity.WARNING, "it asks", 0.0, "t0", suggestions=ASKS, seq=999)
+    others = [
+        Event("task:ended", Severity.ERROR, f"task {n} was interrupted", 0.0, f"t{n}", seq=n)
+        for n in range(1, 40)
+    ]
+    assert "it asks [ask the user, then AnswerAlert 999]" in pointer([*others, asks])
+    assert "it asks" in notice([*others, asks]).splitlines()[1]

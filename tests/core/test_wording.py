@@ -280,3 +280,9 @@ def test_the_machine_speaks_for_itself_and_names_tasks_as_people_do() -> None:
     cleared = event(Change(Step.CLEARED, change.finding, 60.0, seq=7), Subject(), 0.0)
     assert cleared.type == "system:recovered"
     assert cleared.data == {"of": "api:limited", "heldSeconds": 60, "alertId": 7}
+
+
+def test_of_many_tasks_with_one_cause_a_few_are_named_and_the_others_counted() -> None:
+    data = {"why": "overload", "tasks": [{"run": f"t{n}.1"} for n in range(9)], "errors": []}
+    said = say(Finding("api:limited", Severity.WARNING, data))
+    assert said.endswith(": t0.1, t1.1, t2.1, t3.1, t4.1, and 4 more")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from claudine_mcp.core.models import Event, Severity
@@ -11,7 +13,9 @@ from claudine_mcp.server.calls import ASKED_WITHIN_S, Calls
 
 END = Event("task:ended", Severity.WARNING, "it failed", 0.0, "t1", seq=5)
 STALL = Event("task:stalled", Severity.WARNING, "it is silent", 0.0, "t1", seq=5)
+ASKING = replace(STALL, suggestions=({"action": "cancel", "label": "end it"},))
 FOR_THE_END = Wanted(after=0, task_ids=["t1"], until="ended")
+WARNED = replace(FOR_THE_END, warned_after=4)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,10 @@ FOR_THE_END = Wanted(after=0, task_ids=["t1"], until="ended")
     [
         pytest.param(FOR_THE_END, END, "being told", id="the end that it waits for"),
         pytest.param(FOR_THE_END, STALL, "untold", id="a warning may be long before the end"),
+        pytest.param(WARNED, STALL, "being told", id="a warning that ends the wait"),
+        pytest.param(replace(WARNED, warned_after=5), STALL, "untold", id="a warning of before"),
+        pytest.param(replace(WARNED, asked="all"), ASKING, "untold", id="what the user is asked"),
+        pytest.param(replace(WARNED, asked="all"), STALL, "being told", id="what no form can ask"),
         pytest.param(Wanted(after=4), STALL, "being told", id="the next event"),
         pytest.param(Wanted(after=5), STALL, "untold", id="what came before the cursor"),
         pytest.param(Wanted(after=4, task_ids=["t2"]), STALL, "untold", id="of another task"),
@@ -62,3 +70,19 @@ def test_a_wait_that_nobody_asks_after_any_more_tells_nothing(monkeypatch: pytes
     assert waits.fate(END) == "untold"
     waits.asked("w", FOR_THE_END)
     assert waits.fate(END) == "being told"
+
+
+@pytest.mark.parametrize(
+    ("severity", "still", "fate"),
+    [
+        pytest.param(Severity.WARNING, ["t2"], "untold", id="an early failure is told at once"),
+        pytest.param(Severity.INFO, ["t2"], "being told", id="an early success with the others"),
+        pytest.param(Severity.WARNING, [], "being told", id="the last end by the answer"),
+    ],
+)
+def test_who_waits_for_all_ends_hears_of_a_failure_before(
+    severity: Severity, still: list[str], fate: str
+) -> None:
+    waits = Calls()
+    with waits.waiting(Wanted(after=0, task_ids=["t1", "t2"], until="allEnded")):
+        assert waits.fate(replace(END, severity=severity), still) == fate

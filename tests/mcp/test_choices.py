@@ -65,6 +65,20 @@ async def test_who_lets_it_go_on_is_not_asked_again(home: Home) -> None:
         assert (await client.result(wait))["tasks"][0]["outcome"] == "succeeded"
 
 
+async def test_who_snoozes_is_asked_again_when_the_time_is_over(home: Home) -> None:
+    async with connected(home) as client, overdue(home) as (_, task):
+        wait = await wait_of(client, task)
+        key, first = await client.asked(wait)
+        snooze = {"action": "accept", "content": {"action": "snooze", "snooze": "1s"}}
+        await client.update(wait, {key: snooze})
+        again, form = await client.asked(wait)
+        assert again != key
+        assert form == first
+        await client.update(wait, {again: CONTINUE})
+        (home.work / "release").touch()
+        assert (await client.result(wait))["tasks"][0]["outcome"] == "succeeded"
+
+
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 async def test_no_answer_is_no_answer(home: Home, action: str) -> None:
     async with connected(home) as client, overdue(home) as (front, task):

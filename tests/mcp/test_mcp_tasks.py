@@ -82,7 +82,7 @@ async def test_what_has_happened_already_needs_no_handle(client: TaskClient) -> 
 
 
 async def test_the_time_of_a_wait_runs_out_for_a_handle_as_well(client: TaskClient) -> None:
-    wait = await client.begin("WaitForEvents", types=["nothing:like-this"], timeout=1000)
+    wait = await client.begin("WaitForEvents", types=["task:messages-lost"], timeout=1000)
     events = await client.result(wait)
     assert (events["events"], events["why"]) == ([], "the timeout of 1 s has passed")
 
@@ -90,7 +90,7 @@ async def test_the_time_of_a_wait_runs_out_for_a_handle_as_well(client: TaskClie
 async def test_a_wait_does_not_last_an_hour_longer_because_the_clock_was_set_back(
     client: TaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = await client.begin("WaitForEvents", types=["nothing:like-this"], timeout="10m")
+    wait = await client.begin("WaitForEvents", types=["task:messages-lost"], timeout="10m")
     assert (await client.get(wait))["status"] == "working"
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - 3600)
@@ -165,14 +165,14 @@ async def test_a_task_that_was_removed_before_anybody_asked_is_told_as_such(
 
 
 async def test_a_wait_is_forgotten_after_its_time(home: Home, client: TaskClient) -> None:
-    old = await client.begin("WaitForEvents", types=["nothing:like-this"])
+    old = await client.begin("WaitForEvents", types=["task:messages-lost"])
     path = waits_directory(home.state_dir) / f"{old.task_id}.json"
     before = time.time() - waits.KEPT_S
     path.write_text(json.dumps(json.loads(path.read_text()) | {"began_at": before}))
     with pytest.raises(MCPError, match="or not any more"):
         await client.get(old)
     os.utime(path, (before, before))
-    new = await client.begin("WaitForEvents", types=["nothing:like-this"])
+    new = await client.begin("WaitForEvents", types=["task:messages-lost"])
     assert not path.exists()
     assert (await client.get(new))["status"] == "working"
 
@@ -272,7 +272,7 @@ async def test_another_server_goes_on_with_the_waits_of_one_that_is_gone(home: H
     async with task_client(over_stdio(home)) as first:
         open_ = await first.begin("RunCommand", command=f"echo begun >> begun; {GATE}", wait=True)
         ended = await first.begin("RunCommand", command="true", wait=True)
-        given_up = await first.begin("WaitForEvents", types=["nothing:like-this"])
+        given_up = await first.begin("WaitForEvents", types=["task:messages-lost"])
         events = await first.begin("WaitForEvents", types=["task:ended"], after=0, until="event")
         await first.cancel(given_up)
         read = await first.until(ended, "completed")

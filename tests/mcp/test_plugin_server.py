@@ -140,7 +140,8 @@ async def test_what_a_hook_has_told_is_no_line(home: Home) -> None:
 async def test_ends_that_a_call_tells_are_no_lines(home: Home) -> None:
     async with plugged(home) as session:
         await session.run("exit 3", wait=True)
-        first, second = [await session.run(f"sleep 0.5; exit {code}") for code in (0, 4)]
+        first = await session.run("sleep 0.5")
+        second = await session.run("exit 4", dependsOn=[{"taskId": first}])
         await session.call("WaitForEvents", taskIds=[first, second], until="allEnded")
         third = await session.run("sleep 300")
         await session.call("CancelTask", taskId=third)
@@ -214,16 +215,26 @@ async def test_a_session_is_not_told_of_another_ones_tasks(home: Home) -> None:
         assert [line for line in session.lines() if "theirs" in line] == []
 
 
-async def test_old_alerts_wake_nobody_and_come_with_the_next_prompt(home: Home) -> None:
+async def failed_unheard(home: Home, name: str) -> None:
+    """Have a task fail after its session has gone."""
     async with plugged(home, CLAUDE_CODE_SESSION_ID="gone") as session:
-        await session.run("exit 3", name="old", wait=True)
+        await session.run(f"until test -e {name}; do sleep 0.05; done; exit 3", name=name)
+    (home.work / name).touch()
+    await wait_for(
+        lambda: home.query("SELECT 1 FROM alerts JOIN tasks ON tasks.id = task_id WHERE name = ?", name)
+    )
     session.cursor.unlink(missing_ok=True)  # the next stands for another Claude Code
+
+
+async def test_old_alerts_wake_nobody_and_come_with_the_next_prompt(home: Home) -> None:
+    await failed_unheard(home, "old")
     async with plugged(home, CLAUDE_CODE_SESSION_ID="new") as session:
         await session.run("sleep 0.5; exit 3", name="marker")
         await session.line("marker (")
         assert [line for line in session.lines() if "old (" in line] == []
+    await failed_unheard(home, "older")
     async with plugged(home, CLAUDE_CODE_SESSION_ID="newer", monitor=False) as session:
-        assert "old (" in await session.told("UserPromptSubmit")
+        assert "older (" in await session.told("UserPromptSubmit")
         assert await session.told("UserPromptSubmit") == ""
 
 
@@ -237,6 +248,18 @@ async def test_a_snooze_that_is_over_wakes_the_session_again(
         await session.call("AnswerAlert", alertId=alert, action="snooze", snooze="1s")
         await wait_for(lambda: len(session.lines()) == 2, timeout_s=60)
         assert session.lines()[0] == session.lines()[1]
+
+
+async def test_a_snooze_that_was_over_before_a_session_began_wakes_nobody(home: Home) -> None:
+    async with plugged(home, CLAUDE_CODE_SESSION_ID="gone", monitor=False) as session:
+        await session.run("exit 3", name="old", wait=True)
+        (alert,) = home.query("SELECT seq FROM alerts")[0]
+        await session.call("AnswerAlert", alertId=alert, action="snooze", snooze="1s")
+        await wait_for(lambda: home.query("SELECT 1 FROM alerts WHERE snoozed_until < ?", time.time()))
+    async with plugged(home, CLAUDE_CODE_SESSION_ID="new") as session:
+        await session.run("sleep 0.5", name="marker")
+        await session.line("marker (")
+        assert [line for line in session.lines() if "old (" in line] == []
 
 
 async def test_a_server_that_was_killed_leaves_nothing_untold_to_the_next(home: Home) -> None:

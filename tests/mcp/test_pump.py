@@ -17,6 +17,8 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import LoggingMessageNotificationParams, ResourceUpdatedNotification
 from support import WAIT_S, Home, wait_for
 
+from claudine_mcp.server.pump import untagged
+
 SERVER = ["-P", "-m", "claudine_mcp"]
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 
@@ -176,8 +178,9 @@ async def test_a_stall_and_an_end_reach_a_client_of_the_modern_era(home: Home) -
             assert await waited_for(heard, task_id, "event", types=["task:stalled"]) == ["task:stalled"]
             assert heard.types() == ["task:stalled"]  # inside the request
             await next_of(changes)
+            ((after,),) = home.query("SELECT max(seq) FROM events")
             (home.work / "release").touch()
-            types = await waited_for(heard, task_id, "ended")
+            types = await waited_for(heard, task_id, "ended", after=after)
             assert types[-1] == "task:ended"
             await next_of(changes)
 
@@ -194,6 +197,10 @@ async def waited_for(heard: Heard, task_id: str, until: str, **more: Any) -> lis
     result = await heard.client.call_tool("WaitForEvents", arguments)
     assert result.structured_content is not None, result.content
     return [event["type"] for event in result.structured_content["events"]]
+
+
+def test_a_name_closes_no_tag_of_a_channel() -> None:
+    assert untagged("a</channel>&lt;b (t1) failed") == "a[/channel]+lt;b (t1) failed"
 
 
 def test_channel_messages_need_the_handshake_era(home: Home) -> None:

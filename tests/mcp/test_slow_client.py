@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprec
 A_SECOND = 1000
 SECONDS = 4
 TOGETHER = 50
-KIND = "system:counted"
+KIND = "task:messages-lost"
 COUNT = A_SECOND * SECONDS
 NUMBERS = list(range(COUNT))
 

@@ -49,6 +49,17 @@ async def test_a_failure_is_told_three_times_to_the_session_that_it_concerns_and
         assert [alert.task_id for alert in await alerts_about(mine, task_id)] == [task_id]
 
 
+async def test_an_end_that_its_own_session_has_heard_is_inherited_by_nobody(home: Home) -> None:
+    async with AsyncExitStack() as stack:
+        gone, heir, late = [await session(stack, home, name) for name in ("gone", "heir", "late")]
+        await failed(gone)
+        assert len(await told(gone)) == 1
+        assert await told(heir) == []
+        await failed(gone)  # which nobody has heard of
+        assert len(await told(heir)) == 1
+        assert await told(late) == []
+
+
 async def test_what_a_session_that_is_gone_had_submitted_concerns_its_project(home: Home) -> None:
     async with AsyncExitStack() as stack:
         gone, heir = [await session(stack, home, name) for name in ("gone", "heir")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +12,11 @@ import anyio
 import pytest
 from support import Home, ended, wait_for
 
+from claudine_mcp.core.models import Event
 from claudine_mcp.front.following import newest_event
 from claudine_mcp.front.front import Front, open_front
 from claudine_mcp.front.headless import GOES_ON_AT_MOST, Waiting, ends_with_its_turn, takes_one_prompt
-from claudine_mcp.front.news import News
+from claudine_mcp.front.news import Fate, News
 from claudine_mcp.front.submit import CommandRequest
 
 LONG_S = 300.0
@@ -53,8 +54,12 @@ def test_one_that_is_gone_is_not_waited_with() -> None:
 async def session(home: Home, name: str = "mine") -> AsyncGenerator[tuple[Front, Waiting]]:
     origin = {"by": "a test", "session": name}
     async with open_front(home.env, str(home.work), origin) as front:
-        news = News(front, await newest_event(front), lambda _: "untold")
+        news = News(front, await newest_event(front), nothing_told)
         yield front, Waiting(front, news)
+
+
+async def nothing_told(_: Front) -> Callable[[Event], Fate]:
+    return lambda _: "untold"
 
 
 async def submit(front: Front, command: str, name: str, **more: Any) -> str:
@@ -78,6 +83,15 @@ async def test_it_waits_until_all_have_ended_and_says_how_once(home: Home) -> No
         assert all(f"({task_id}) succeeded" in told for task_id in ids)
         assert "Not ended" not in told
         assert await waiting.wait(LONG_S, again=True) is None
+
+
+async def test_a_turn_that_another_hook_made_go_on_is_waited_with_from_its_first_end_on(home: Home) -> None:
+    async with session(home) as (front, waiting):
+        task_id = await submit(front, "sleep 0.5", "mine")
+        told = await waiting.wait(LONG_S, again=True)
+        assert told is not None
+        assert f"({task_id}) succeeded" in told
+        assert "Not ended" not in told
 
 
 async def test_a_warning_is_told_while_others_still_run(home: Home) -> None:

@@ -79,7 +79,7 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(log: Path, tmp_path: Pa
     precious = tmp_path / "precious"
     precious.write_bytes(b"p" * MEBIBYTE)
     log.symlink_to(precious)
-    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+    with pytest.raises(OSError, match="something else has taken the place"):
         release_head(log, MEBIBYTE)
     assert precious.read_bytes() == b"p" * MEBIBYTE
 

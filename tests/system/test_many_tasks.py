@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 import anyio
 from support import Home, events_of, wait_for
@@ -13,7 +14,7 @@ from claudine_mcp.core.pointers import POINTER_CHARS, notice, pointer
 from claudine_mcp.front.alerts import SHOWN_AT_MOST, alerts_of
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.monitoring import configure
-from claudine_mcp.front.news import News
+from claudine_mcp.front.news import Fate, News
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.registry.metrics import read_latest
 
@@ -50,6 +51,10 @@ async def untold(news: News) -> list[Event] | None:
     return found if len(found) == TASKS else None
 
 
+async def told_by_nobody(_: Front) -> Callable[[Event], Fate]:
+    return lambda _event: "untold"
+
+
 async def test_hundreds_of_tasks_are_seen_at_once_and_told_of_once(home: Home) -> None:
     home.configure(
         limits={"softMaxConcurrent": TASKS, "hardMaxConcurrent": TASKS},
@@ -58,7 +63,7 @@ async def test_hundreds_of_tasks_are_seen_at_once_and_told_of_once(home: Home) -
     os.mkfifo(home.work / "gate")
     async with home.front(keep=True) as front:
         ids = await submit_all(front)
-        news = News(front, 0, lambda _event: "untold")
+        news = News(front, 0, told_by_nobody)
         await wait_for(lambda: count(home, "running") == TASKS, WAIT_S, what="all run")
         runs = [f"{task_id}.1" for task_id in ids]
         await wait_for(lambda: len(read_latest(home.state_dir, runs)) == TASKS, WAIT_S, what="all sampled")

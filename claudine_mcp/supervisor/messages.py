@@ -17,6 +17,8 @@ from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.base import Fate
 from claudine_mcp.workloads.claude import interrupt, message
 
+PASSED_ON_WITHIN_S = 5.0
+"""What a keeper has passed on before its death the program has read by then."""
 AGAIN_IN_S = 0.05
 """How soon a pipe that is full is tried again."""
 
@@ -40,6 +42,7 @@ class Messages:
         self._ctx = ctx
         self._watchers = watchers
         self._put: set[str] = set()
+        self._orphaned: dict[str, float] = {}
         self.unseen: set[str] = set()
 
     async def send(self, command: Command) -> None:
@@ -56,6 +59,7 @@ class Messages:
                 self.unseen.add(command.id)
             else:
                 self._put.discard(command.id)
+                self._orphaned.pop(command.id, None)
                 if watcher is not None:
                     watcher.look_within(0.0)  # it may have waited for this message before it ended the input
 
@@ -74,9 +78,19 @@ class Messages:
             async with self._ctx.db.write() as tx:
                 await finish_command(tx, command.id, delivered(command, fate), self._ctx.wall())
             return True
-        if task.state is State.RUNNING and not watcher.seen.input_ended:
+        if not watcher.seen.keeper_alive():
+            self._refuse_in_time(command, task)
+        elif task.state is State.RUNNING and not watcher.seen.input_ended:
             self._write(command, task, watcher)
         return False
+
+    def _refuse_in_time(self, command: Command, task: Task) -> None:
+        """Wait a while for a message that the keeper may have passed on before it died, and then no longer."""
+        now = self._ctx.mono()
+        if now - self._orphaned.setdefault(command.id, now) >= PASSED_ON_WITHIN_S:
+            raise NotNow(
+                f"task {task.id} takes no message: its keeper is gone, and with it its input. {what_to_do(task)}"
+            )
 
     async def _take(self, command: Command, task: Task, watcher: Watcher | None) -> Command | None:
         """Decide that a message is for this run; None: not yet."""

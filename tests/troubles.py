@@ -16,7 +16,7 @@ from claudine_mcp.core.history.run import HOT, SMOOTH_S
 from claudine_mcp.core.history.trend import BUCKET_S, LEAST, VALLEYS
 from claudine_mcp.core.models import Event, Severity
 from claudine_mcp.core.rules import MACHINE_RULES, RULES, RunLimits
-from claudine_mcp.core.rules.course import STUCK
+from claudine_mcp.core.rules.course import STUCK_UNLIKE
 from claudine_mcp.core.rules.silence import PARTLY_STOPPED_S, STILL_S, STOPPED_S
 from claudine_mcp.core.rules.use import BARREN
 from claudine_mcp.host.tree import CHANNELS_S, FIRST_WEIGHED_S, SLOW_S
@@ -142,8 +142,8 @@ def _of_rule(
 
 HIGH_MEMORY: Final = _of_rule("high-memory", Severity.WARNING, FIRST_WEIGHED_S, SLOW_S)
 BUSY: Final = _stalled("busy", Severity.NOTICE)
-# From a standstill the smoothed use of processors is past `HOT` after so long.
-RUNAWAY: Final = _of_rule("runaway-cpu", Severity.WARNING, BARREN * STALL_S - SMOOTH_S * log(1 - HOT))
+# What has never spoken may be computing. From a standstill the smoothed use of processors is past `HOT` after so long.
+RUNAWAY: Final = _of_rule("runaway-cpu", Severity.NOTICE, BARREN * STALL_S - SMOOTH_S * log(1 - HOT))
 # Each bucket may be a mark longer than it should be; the first half minute is no trend.
 LEAK_S: Final = BUCKET_S + LEAST * (BUCKET_S + MARK_S)
 
@@ -153,9 +153,10 @@ CASES: Final = (
         "a leak that will take all",
         ("leak",),
         (
-            # It begins well below the limit, and reaches it at a megabyte a second.
+            # It begins well below the limit, and reaches it at a megabyte a second. At first it is only noted: loading
+            # looks the same.
             Trouble("task:high-memory", Severity.WARNING, 90 + HIGH_MEMORY.after_s, None),
-            Trouble("task:memory-leak", Severity.WARNING, LEAK_S, None),
+            Trouble("task:memory-leak", Severity.NOTICE, LEAK_S, None),
         ),
     ),
     Case(
@@ -164,7 +165,7 @@ CASES: Final = (
         (
             Trouble("task:high-memory", Severity.WARNING, HIGH_MEMORY.after_s, None),
             # Valleys are seen to within a mark, which the first few may not bear.
-            Trouble("task:memory-leak", Severity.WARNING, (VALLEYS + 3) * (TOOTH_S + TICK_S) + MARK_S, None),
+            Trouble("task:memory-leak", Severity.NOTICE, (VALLEYS + 3) * (TOOTH_S + TICK_S) + MARK_S, None),
         ),
     ),
     Case("a sawtooth", ("sawtooth",), (HIGH_MEMORY,), waits_for="a leak that will take all"),
@@ -260,7 +261,7 @@ CASES: Final = (
     Case(
         "progress that has stopped",
         ("stick",),
-        (_of_rule("stuck-phase", Severity.WARNING, STUCK * STALL_S, percent=80.0, phase="package"),),
+        (_of_rule("stuck-phase", Severity.WARNING, STUCK_UNLIKE * STALL_S, percent=80.0, phase="package"),),
     ),
     Case(
         "over its time",

@@ -103,6 +103,19 @@ class QuestionNotFound(NotFound):
         )
 
 
+class CheckpointNotFound(NotFound):
+    """No checkpoint has this id.
+
+    Args:
+        wanted: what was asked for.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"checkpointId: there is no checkpoint {wanted[:80]!r}, or not any more. ListCheckpoints gives a task's."
+        )
+
+
 class IllegalTransition(ClaudineError):
     """A state machine was asked for a step that its table does not have."""
 

@@ -54,6 +54,11 @@ class CommandKind(StrEnum):
     ASK = "ask"
     WITHDRAW = "withdraw"
     ANSWER = "answer"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    HIBERNATE = "hibernate"
+    CHECKPOINT = "checkpoint"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ class Task:
         spec: the request as it was checked; it never holds environment values.
         session_id: of a Claude Code session; one run of a session at a time.
         seen: what its output tells of it, as its workload understands it; None while nothing.
+        stopped: of one that is suspended, hibernating or hibernated: `by` ("user", "policy" or "other"), `at`
+            (seconds since the epoch), `why`.
+        resumes: how often it was resumed by itself since anybody asked for that.
+        worktree: the git worktree that it was given: `path`, `branch`, `repository`, `base`.
     """
 
     id: str
@@ -99,13 +108,21 @@ class Task:
     leftovers: int = 0
     session_id: str | None = None
     seen: JSON | None = None
+    stopped: JSON | None = None
+    resumes: int = 0
+    worktree: JSON | None = None
     submitter: JSON = field(default_factory=dict[str, Any])
     seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One start of a task: row of `runs`. `keeper` and `main` are `Identity` in its text form."""
+    """One start of a task: row of `runs`.
+
+    Attributes:
+        keeper: as `main`, an `Identity` in its text form.
+        suspended_s: for how long it has been suspended, a suspension that lasts apart.
+    """
 
     task_id: str
     n: int
@@ -120,6 +137,7 @@ class Run:
     signal: int | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    suspended_s: float = 0.0
 
     @property
     def id(self) -> str:
@@ -139,6 +157,33 @@ class Event:
     run_id: str | None = None
     data: JSON = field(default_factory=dict[str, Any])
     suggestions: tuple[JSON, ...] = ()
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a task had come to: row of `checkpoints`.
+
+    Attributes:
+        cause: "user", "interval", "end", or the kind of the intervention that it was made before.
+        state: the task's, then.
+        repository: the work tree's top folder; None: the task did not work in one, and `details` say so.
+        ref: the ref that keeps `commit_id`, the commit of the work tree.
+        details: of the rest: where its transcript and logs had come to, what was not stored, and why.
+    """
+
+    id: str
+    task_id: str
+    run: int
+    at: float
+    cause: str
+    state: State
+    label: str | None = None
+    session_id: str | None = None
+    repository: str | None = None
+    ref: str | None = None
+    commit_id: str | None = None
+    details: JSON = field(default_factory=dict[str, Any])
     seq: int = 0
 
 

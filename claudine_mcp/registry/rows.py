@@ -8,6 +8,7 @@ from sqlite3 import Row
 from typing import Any
 
 from claudine_mcp.core.models import (
+    Checkpoint,
     Command,
     CommandKind,
     Dependency,
@@ -23,16 +24,19 @@ from claudine_mcp.core.states import Outcome, State
 TASK_COLUMNS = (
     "seq, id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, reason, "
     "exit_code, signal, killed_for_memory, created_at, queued_at, started_at, ended_at, not_before, "
-    "run, hold, supervised, leftovers, session_id, seen"
+    "run, hold, supervised, leftovers, session_id, seen, stopped, resumes, worktree"
 )
 RUN_COLUMNS = (
     "task_id, n, admitted_at, keeper, main, started_at, exited_at, gone_at, overdue_at, "
-    "exit_code, signal, outcome, reason"
+    "exit_code, signal, outcome, reason, suspended_s"
 )
 """Without `seen`, which can be large and is for the run's own watcher."""
 LAST_SEQ = 2**63 - 1
 """SQLite numbers no row higher."""
 EVENT_COLUMNS = "seq, at, type, severity, task_id, run_id, message, data, suggestions"
+CHECKPOINT_COLUMNS = (
+    "seq, id, task_id, run, at, cause, label, state, session_id, repository, ref, commit_id, details"
+)
 COMMAND_COLUMNS = "seq, id, kind, task_id, args, origin, created_at, taken_at, done_at, result"
 
 SEVERITIES = list(Severity)
@@ -78,6 +82,9 @@ def task_of(row: Row) -> Task:
         leftovers=row["leftovers"],
         session_id=row["session_id"],
         seen=optional(row["seen"]),
+        stopped=optional(row["stopped"]),
+        resumes=row["resumes"],
+        worktree=optional(row["worktree"]),
     )
 
 
@@ -91,6 +98,13 @@ def run_of(row: Row) -> Run:
     values: dict[str, Any] = {name: row[name] for name in RUN_COLUMNS.split(", ")}
     outcome: str | None = values.pop("outcome")
     return Run(**values, outcome=None if outcome is None else Outcome(outcome))
+
+
+def checkpoint_of(row: Row) -> Checkpoint:
+    """Read a row of CHECKPOINT_COLUMNS."""
+    values: dict[str, Any] = {name: row[name] for name in CHECKPOINT_COLUMNS.split(", ")}
+    state, details = State(values.pop("state")), json.loads(values.pop("details"))
+    return Checkpoint(**values, state=state, details=details)
 
 
 def event_of(row: Sequence[Any] | Row) -> Event:

@@ -139,6 +139,28 @@ CREATE TABLE judgements (
     state TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+ALTER TABLE tasks ADD COLUMN stopped TEXT;
+ALTER TABLE tasks ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN worktree TEXT;
+ALTER TABLE runs ADD COLUMN suspended_s REAL NOT NULL DEFAULT 0;
+
+CREATE TABLE checkpoints (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    run INTEGER NOT NULL,
+    at REAL NOT NULL,
+    cause TEXT NOT NULL,
+    label TEXT,
+    state TEXT NOT NULL,
+    session_id TEXT,
+    repository TEXT,
+    ref TEXT,
+    commit_id TEXT,
+    details TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+CREATE INDEX checkpoints_by_task ON checkpoints (task_id, seq);
+
 DROP INDEX events_by_task;
 CREATE INDEX events_by_task ON events (task_id, seq, severity, type);
 CREATE INDEX events_by_type ON events (type, severity, seq, task_id);

@@ -1,0 +1,76 @@
+"""Git, asked without side effects: no hook, no pager, no question, no lock that the user's own git would meet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from claudine_mcp.core.errors import ClaudineError
+
+TIMEOUT_S: Final = 120.0
+"""For one call. A repository on a slow disk may take long; one that hangs must not hold up its caller for ever."""
+MAX_SAID: Final = 500
+
+_QUIET: Final = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+_OWN: Final = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "true",
+    "LC_ALL": "C",
+}
+
+
+class GitError(ClaudineError):
+    """Git could not do what was asked.
+
+    Args:
+        what: the git command, like `write-tree`.
+        said: what git said, or why it could not be run.
+    """
+
+    def __init__(self, what: str, said: str) -> None:
+        self.said = said.strip()
+        super().__init__(f"git {what} failed: {self.said[:MAX_SAID] or 'it gave no reason'}")
+
+
+def git(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> bytes:
+    """Run git in a folder; give what it printed.
+
+    Args:
+        folder: where.
+        arguments: the git command and its arguments.
+        stdin: what it can read.
+        env: set besides, like `GIT_INDEX_FILE`. Nothing of git is inherited from this process.
+        timeout_s: after which it is killed.
+
+    Raises:
+        GitError: it failed, took too long, or is not installed.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603 - a list, no shell
+            ["git", "--no-pager", *_QUIET, *arguments],  # noqa: S607 - the user's own git
+            cwd=folder,
+            env={**inherited, **_OWN, **(env or {})},
+            input=stdin,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise GitError(arguments[0], f"it took longer than {timeout_s:.0f} s") from None
+    except OSError as error:
+        raise GitError(arguments[0], f"it cannot be run ({error.strerror})") from error
+    if done.returncode != 0:
+        raise GitError(arguments[0], os.fsdecode(done.stderr))
+    return done.stdout

@@ -58,7 +58,7 @@ def git(
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603 - a list, no shell
+        done = subprocess.run(
             ["git", "--no-pager", *_QUIET, *arguments],  # noqa: S607 - the user's own git
             cwd=folder,
             env={**inherited, **_OWN, **(env or {})},

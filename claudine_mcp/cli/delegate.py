@@ -21,6 +21,7 @@ from claudine_mcp.cli.submitting import (
     PriorityName,
     Timeout,
     Wait,
+    Worktree,
     after_submit,
     dependency,
 )
@@ -85,6 +86,7 @@ def delegate(
             metavar="ARG", help="A further argument of Claude Code, as far as allowed; may be repeated."
         ),
     ] = None,
+    worktree: Worktree = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -115,6 +117,7 @@ def delegate(
         timeout=timeout,
         on_timeout=on_timeout,
         labels=label or [],
+        worktree=worktree,
         extra_args=extra_arg or [],
     )
 

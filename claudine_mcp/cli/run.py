@@ -19,6 +19,7 @@ from claudine_mcp.cli.submitting import (
     PriorityName,
     Timeout,
     Wait,
+    Worktree,
     after_submit,
     dependency,
 )
@@ -55,6 +56,7 @@ def run(
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
     label: Labels = None,
+    worktree: Worktree = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -77,6 +79,7 @@ def run(
         timeout=timeout,
         on_timeout=on_timeout,
         labels=label or [],
+        worktree=worktree,
     )
 
     async def submit(front: Front) -> int:

@@ -13,7 +13,7 @@ from claudine_mcp.cli.client import while_supervised
 from claudine_mcp.cli.console import note, say, say_json
 from claudine_mcp.cli.showing import succeeded, verdict
 from claudine_mcp.cli.words import DONE, FAILED, told
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.following import follow_output
 from claudine_mcp.front.front import Front
@@ -34,6 +34,13 @@ NotBefore = Annotated[str | None, typer.Option(help="Not before this RFC 3339 ti
 Timeout = Annotated[str | None, typer.Option(help='How long it may take, like "30m".')]
 OnTimeout = Annotated[str | None, typer.Option(help="notify (default) or cancel.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
+Worktree = Annotated[
+    bool,
+    typer.Option(
+        "--worktree",
+        help="Work in a git worktree and branch of its own, which are kept at the end if anything was changed.",
+    ),
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")
 ]
@@ -47,6 +54,9 @@ def dependency(text: str) -> dict[str, str]:
 
 async def after_submit(front: Front, task: Task, *, wait: bool, as_json: bool) -> int:
     """Print a task that was just submitted or queued again or, with `wait`, its output and how it ended."""
+    worktree: JSON = task.spec.get("worktree", {})
+    if "note" in worktree:
+        note(told(f"the worktree of task {task.id}: {worktree['note']}"))
     if wait:
         task = await follow_to_end(front, task, silent=as_json)
     if as_json:

@@ -65,6 +65,7 @@ class TaskRequest:
     timeout: int | str | None = None
     on_timeout: str | None = None
     labels: Sequence[str] = ()
+    worktree: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
+    if request.worktree:
+        spec = {**spec, "worktree": True}  # what that means here, `front.worktrees` looks up
     return Task(
         id=new_id(),
         kind=kind,

@@ -20,6 +20,7 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    Worktree,
     plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
@@ -68,6 +69,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     onTimeout: OnTimeout = None,
     labels: Labels = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
+    worktree: Worktree = False,
     wait: Wait = False,
 ) -> Submitted:
     """Hand a prompt to a background Claude Code. Answers at once; TaskStatus shows what it does and its result."""
@@ -96,6 +98,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             timeout=timeout,
             on_timeout=onTimeout,
             labels=labels or [],
+            worktree=worktree,
             extra_args=extraArgs or [],
         ),
     )

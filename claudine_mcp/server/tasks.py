@@ -22,6 +22,7 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    Worktree,
     plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
@@ -68,6 +69,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
     labels: Labels = None,
+    worktree: Worktree = False,
     wait: Wait = False,
 ) -> Submitted:
     """Run a command as a background task that outlives this session: a build, a test suite, a training run.
@@ -91,6 +93,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             timeout=timeout,
             on_timeout=onTimeout,
             labels=labels or [],
+            worktree=worktree,
         )
     )
     return await submitted(ctx, front, task.id, wait=wait)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.samples import SystemSample, TreeSample
@@ -71,6 +73,7 @@ class Context:
         ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
+        worktree_locks: one for each task whose worktree is being made or removed, by task id.
         watch: has the supervisor woken when this file grows.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
@@ -86,6 +89,7 @@ class Context:
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
+    worktree_locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore
 

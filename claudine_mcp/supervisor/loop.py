@@ -47,6 +47,7 @@ from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.sampling import Sampler
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.supervisor.worktrees import Settling, settle
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
+        self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
         judges = (Heartbeat(ctx).judge, diagnosis.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
@@ -114,6 +116,7 @@ class Supervisor:
             group = await stack.enter_async_context(anyio.create_task_group())
             self._group = group
             group.start_soon(self._notifier.run)
+            group.start_soon(self._worktrees.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
             group.start_soon(self._sampler.keep_sampling)
@@ -148,8 +151,10 @@ class Supervisor:
                 self._drop_if_over(watcher)
             await self._take_notes()
             async with self._ctx.db.read() as tx:
-                if not await in_transition(tx):
-                    return
+                is_settled = not await in_transition(tx)
+            if is_settled:
+                await settle(self._ctx)
+                return
             await listener.wait(self._pause_s())
 
     def close(self) -> None:
@@ -221,6 +226,8 @@ class Supervisor:
                 await self._orders.give_up(command)
             if command.kind == "configure":
                 self._ctx.settings = await self._reload()
+        if commands:
+            self._worktrees.wake()
 
     # -- admission --------------------------------------------------------------------------------------
 
@@ -311,6 +318,7 @@ class Supervisor:
         if not watcher.over:
             return
         self._watchers.pop(watcher.run.id, None)
+        self._worktrees.wake()
         if watcher.seen.launched is None or watcher.seen.directory.has("began"):
             self._failed_launches.pop(watcher.task_id, None)
         else:

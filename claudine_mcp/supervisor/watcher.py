@@ -16,11 +16,12 @@ from claudine_mcp.core.models import Command, CommandKind, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import human_duration
+from claudine_mcp.host.git import GitError
 from claudine_mcp.host.processes import MARKER
 from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
-from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor import announce, worktrees
 from claudine_mcp.supervisor.ending import Ending
 from claudine_mcp.workloads import WORKLOADS, Launch
 
@@ -63,6 +64,11 @@ class Watcher(Ending):
         async with self.ctx.db.read() as tx:
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
         try:
+            task = await worktrees.prepare(self.ctx, task)
+        except (GitError, OSError) as error:
+            await self._cannot_start(task, f"its worktree could not be made: {error}")
+            return
+        try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
             folder = task_directory(self.ctx.state_dir, task.id)
             plan = WORKLOADS[task.kind].launch(task, runs, folder, self.seen.path)
@@ -84,6 +90,7 @@ class Watcher(Ending):
             "env_file": str(folder / "env"),
             "env": {
                 **plan.env,
+                "PWD": task.cwd,
                 MARKER: self.run.id,
                 "CLAUDINE_TASK": task.id,
                 "CLAUDINE_PROGRESS": str(self.seen.path / "progress"),

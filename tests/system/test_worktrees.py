@@ -11,7 +11,7 @@ import pytest
 from repositories import claudine_branches, commit_all, git_in, kept_of, new_repository, worktree_count
 
 from claudine_mcp.host.git import GitError
-from claudine_mcp.host.worktree_state import place_of
+from claudine_mcp.host.worktree_state import listed, place_of
 from claudine_mcp.host.worktrees import (
     CONDEMNED,
     Unsaved,
@@ -21,7 +21,6 @@ from claudine_mcp.host.worktrees import (
     diff_summary,
     free_branch,
     is_unchanged,
-    listed,
     remove,
     remove_condemned,
 )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
@@ -329,8 +328,3 @@ def current_umask() -> int:
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:
     """Give the dependencies with whole ids: `found` maps what was asked for to the id that it means."""
     return tuple(dict.fromkeys(Dependency(found[given], on) for given, on in wanted))
-
-
-def as_command_args(values: Mapping[str, Any]) -> JSON:
-    """Give what was set, without what was not."""
-    return {name: value for name, value in values.items() if value is not None}

@@ -246,8 +246,8 @@ def checked_timeout(
         project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
     )
     limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
-    if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
-        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
+    if on_timeout not in {None, "notify", "suspend", "cancel"}:
+        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify", "suspend" or "cancel".')
     if on_timeout is not None and limit is None:
         raise InvalidInput(
             "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'

@@ -22,6 +22,7 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.watcher import Watcher
 
@@ -40,6 +41,7 @@ class Orders:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
+        self.controls = controls = Controls(ctx, watchers)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -50,6 +52,8 @@ class Orders:
             CommandKind.ASK: conversation.ask,
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
+            CommandKind.SUSPEND: controls.suspend,
+            CommandKind.RESUME: controls.resume,
         }
 
     async def carry_out(self, command: Command) -> None:

@@ -184,7 +184,7 @@ async def test_what_comes_into_a_suspended_tree_is_stopped_too(home: Home) -> No
         task, (pid,) = await tree(home, front, NOTE + birth + child + WORK, 1)
         await suspend(front, task.id)
         os.kill(pid, signal.SIGCONT)
-        await wait_for(lambda: len(home.lines("pids")) == 2, what="a child")
+        await wait_for(lambda: len(home.lines("pids")) == 2, what="a child", timeout_s=6)
         pids = [int(line) for line in home.lines("pids")]
         await wait_for(lambda: all(stopped(pids)), what="the child is stopped")
         assert (await front.task(task.id)).state is State.SUSPENDED

@@ -44,6 +44,7 @@ class Toolbox(ToolManager):
             return
         from claudine_mcp.server import (  # noqa: PLC0415 - start-up time
             alerts,
+            checkpoints,
             controls,
             delegation,
             monitoring,
@@ -52,7 +53,7 @@ class Toolbox(ToolManager):
             tasks,
         )
 
-        for theme in (delegation, tasks, controls, reading, monitoring, alerts):
+        for theme in (delegation, tasks, controls, checkpoints, reading, monitoring, alerts):
             theme.register(self._server)
         if self._plugged is not None:
             plugin.register(self._server, self._plugged)

@@ -133,6 +133,8 @@ class Ending(Following):
                 await store_seen(tx, [(self.run, news.shown, news.state)])
         if news is not None:
             self.keep(news)  # or it would be written once more, perhaps into the next run
+        if self.seen.directory.has("began"):
+            self.ctx.ended.append(self.task_id)
         self.ctx.admission_due = True
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:

@@ -14,6 +14,7 @@ TYPES: Final = frozenset(
         "system:overload",
         "system:recovered",
         "task:active",
+        "task:checkpoint",
         "task:critical-memory",
         "task:deadlocked",
         "task:disk-io",
@@ -31,9 +32,11 @@ TYPES: Final = frozenset(
         "task:recovered",
         "task:repeating",
         "task:requeued",
+        "task:resumed",
         "task:runaway-cpu",
         "task:stalled",
         "task:started",
         "task:stuck-phase",
+        "task:suspended",
     }
 )

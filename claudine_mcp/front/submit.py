@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
 
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no i, l, o, u, so that ids can be read out."""
-ID_LENGTH = 8
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
 MAX_COMMAND_BYTES = 1024 * 1024
@@ -85,11 +81,6 @@ class Submission:
     task: Task
     files: dict[str, bytes]
     wanted_dependencies: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-
-
-def new_id() -> str:
-    """Give a new id for a task or a command."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
 def check_command(
@@ -250,8 +241,8 @@ def checked_timeout(
         project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
     )
     limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
-    if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
-        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
+    if on_timeout not in {None, "notify", "suspend", "cancel"}:
+        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify", "suspend" or "cancel".')
     if on_timeout is not None and limit is None:
         raise InvalidInput(
             "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'
@@ -332,8 +323,3 @@ def current_umask() -> int:
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:
     """Give the dependencies with whole ids: `found` maps what was asked for to the id that it means."""
     return tuple(dict.fromkeys(Dependency(found[given], on) for given, on in wanted))
-
-
-def as_command_args(values: Mapping[str, Any]) -> JSON:
-    """Give what was set, without what was not."""
-    return {name: value for name, value in values.items() if value is not None}

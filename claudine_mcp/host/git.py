@@ -15,7 +15,12 @@ TIMEOUT_S: Final = 120.0
 """For one call. A repository on a slow disk may take long; one that hangs must not hold up its caller for ever."""
 MAX_SAID: Final = 500
 
-_QUIET: Final = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+_QUIET: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "maintenance.auto=false"),
+)
 _OWN: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -43,9 +48,10 @@ def git(
     *arguments: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    config: Sequence[str] = (),
+    hold: Sequence[int] = (),
     timeout_s: float = TIMEOUT_S,
     umask: int = -1,
-    passed_on: Sequence[int] = (),
 ) -> bytes:
     """Run git in a folder; give what it printed.
 
@@ -54,24 +60,26 @@ def git(
         arguments: the git command and its arguments.
         stdin: what it can read.
         env: set besides, like `GIT_INDEX_FILE`. Nothing of git is inherited from this process.
+        config: settings like `core.autocrlf=false`, of which later ones win; hooks stay off whatever they say.
+        hold: descriptors that it has open, too, so that a lock outlives this process as long as git does.
         timeout_s: after which it is killed.
         umask: of what it writes; -1: this process's.
-        passed_on: descriptors that stay open in it, like one that holds a lock.
 
     Raises:
         GitError: it failed, took too long, or is not installed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    settings = [part for value in config for part in ("-c", value)]
     try:
         with own_child(
-            ["git", "--no-pager", *_QUIET, *arguments],
+            ["git", "--no-pager", *settings, *_QUIET, *arguments],
             cwd=folder,
             env={**inherited, **_OWN, **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             umask=umask,
-            pass_fds=passed_on,
+            pass_fds=hold,
         ) as process:
             printed, said = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:

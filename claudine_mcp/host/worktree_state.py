@@ -10,12 +10,6 @@ from typing import Final
 
 from claudine_mcp.host.git import GitError, git
 
-NO_FSMONITOR: Final = {
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "core.fsmonitor",
-    "GIT_CONFIG_VALUE_0": "false",
-}
-"""A monitor would outlive the git that starts it, and keep its descriptors open."""
 _UNDER_WAY: Final = {
     "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick",
@@ -134,7 +128,7 @@ def changes_in(git_dir: Path, path: Path, base: str, timeout_s: float) -> Change
         GitError: git cannot look, or not within the time.
     """
     # Named, so that git neither looks further up nor notes where it found the files.
-    env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path), **NO_FSMONITOR}
+    env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path)}
     end = time.monotonic() + timeout_s
 
     def ask(*arguments: str) -> bytes:

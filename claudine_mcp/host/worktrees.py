@@ -21,7 +21,6 @@ from typing import Final
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.host.git import TIMEOUT_S, GitError, git
 from claudine_mcp.host.worktree_state import (
-    NO_FSMONITOR,
     Changes,
     Listed,
     changes_in,
@@ -106,9 +105,8 @@ def add(repository: Path, path: Path, branch: str, at: str, *, umask: int = -1) 
                 "--quiet",
                 *where,
                 umask=umask,
-                passed_on=[lock],
+                hold=[lock],
                 timeout_s=ADD_TIMEOUT_S,
-                env=NO_FSMONITOR,
             )
         except GitError:
             with contextlib.suppress(GitError, OSError):  # the first error is the one that tells something

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from claudine_mcp.core.evidence import Judgement
-from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.models import Checkpoint, Event, Run, Severity, Task
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.core.units import human_duration, human_size
+from claudine_mcp.core.units import format_time, human_duration, human_size
 
 SEVERITY_OF = {
     Outcome.SUCCEEDED: Severity.INFO,
@@ -124,16 +124,18 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
 
 
 def timed_out(task: Task, run: Run, at: float) -> Event:
-    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
+    """A run takes longer than its timeout, and is cancelled or suspended because its submitter wanted that."""
+    wanted = task.spec["onTimeout"]
+    done = "cancelled" if wanted == "cancel" else "suspended"
     limit = human_duration(task.spec["timeout"] / 1000)
     return Event(
         "task:overdue",
         Severity.NOTICE,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is {done}",
         at,
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
+        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": wanted},
     )
 
 
@@ -202,4 +204,24 @@ def forgotten(seq: int, kind: str, at: float) -> Event:
         f"{kind} of before the machine's restart is over",
         at,
         data={"of": kind, "alertId": seq},
+    )
+
+
+def checkpoint(task: Task, made: Checkpoint) -> Event:
+    """What a task had come to is kept."""
+    kept = "" if made.commit_id is None else f", with its work tree at {made.commit_id[:12]}"
+    return Event(
+        "task:checkpoint",
+        Severity.INFO if made.cause == "user" else Severity.DEBUG,
+        f"{task.name} ({task.id}) has a checkpoint ({made.label or made.cause}){kept}",
+        made.at,
+        task_id=task.id,
+        run_id=f"{task.id}.{made.run}",
+        data={
+            "taskId": task.id,
+            "sessionId": made.session_id,
+            "timestamp": format_time(made.at),
+            "checkpointId": made.id,
+            "cause": made.cause,
+        },
     )

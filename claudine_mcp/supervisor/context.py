@@ -74,6 +74,8 @@ class Context:
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         worktree_locks: one for each task whose worktree is being made or removed, by task id.
+        ended: tasks whose run has just ended, until its last checkpoint is begun.
+        refs_due: whether checkpoints may have gone whose refs are still there.
         watch: has the supervisor woken when this file grows.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
@@ -90,6 +92,8 @@ class Context:
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
     worktree_locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
+    ended: list[str] = field(default_factory=list[str])
+    refs_due: bool = False
     watch: Callable[[Path], None] = _watch_nothing
     trace: Callable[[str], None] = _ignore
 

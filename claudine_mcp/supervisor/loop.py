@@ -35,6 +35,7 @@ from claudine_mcp.registry.tasks import (
     waiting_tasks,
 )
 from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.checkpointing import Checkpointing
 from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
@@ -72,11 +73,12 @@ class Supervisor:
         self._watchers: dict[str, Watcher] = {}
         self._notes = Notes(ctx, self._watchers)
         self._orders = Orders(ctx, self._watchers)
+        self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
         self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
-        judges = (Heartbeat(ctx).judge, diagnosis.judge)
+        judges = (Heartbeat(ctx).judge, diagnosis.judge, self._orders.controls.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
@@ -91,7 +93,9 @@ class Supervisor:
         async with self._ctx.db.read() as tx:
             found = await runs_not_gone(tx)
         for task, run in found:
-            self._follow(Watcher(self._ctx, task.id, run))
+            watcher = Watcher(self._ctx, task.id, run)
+            watcher.found(task)
+            self._follow(watcher)
         now = self._ctx.wall()
         async with self._ctx.db.write() as tx:
             await add_event(tx, announce.supervisor_started(self._ctx.db.epoch or 0, len(found), now))
@@ -117,6 +121,7 @@ class Supervisor:
             self._group = group
             group.start_soon(self._notifier.run)
             group.start_soon(self._worktrees.run)
+            group.start_soon(self._checkpointing.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
             group.start_soon(self._sampler.keep_sampling)
@@ -127,7 +132,7 @@ class Supervisor:
                     cause = await wakeup.wait(self._pause_s())
                     continue
                 await self.step()
-                if self._notifier.is_busy or await self._has_work():
+                if self._notifier.is_busy or self._checkpointing.is_busy or await self._has_work():
                     idle_since = None
                 elif idle_since is None:
                     idle_since = self._ctx.mono()

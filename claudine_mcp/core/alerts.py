@@ -14,7 +14,7 @@ HANDED_AT_MOST = 3
 OFFERED = frozenset({"allow", "deny", "continue", "snooze", "cancel"})
 """What can be answered to alerts; each offers some of these."""
 
-FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended"})
+FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended", "task:hibernated"})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})
 

@@ -19,6 +19,7 @@ TYPES: Final = frozenset(
         "task:disk-io",
         "task:ended",
         "task:fd-limit",
+        "task:hibernated",
         "task:high-memory",
         "task:leftovers",
         "task:log-limit",

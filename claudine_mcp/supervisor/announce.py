@@ -67,6 +67,22 @@ def requeued(task: Task, why: str, at: float) -> Event:
     )
 
 
+def hibernated(task: Task, run: Run, at: float) -> Event:
+    """A task's processes are gone, and it waits to be resumed."""
+    stopped = task.stopped or {}
+    freed: int | None = stopped.get("freedBytes")
+    memory = "" if freed is None else f"; {human_size(freed)} of memory are free again"
+    return Event(
+        "task:hibernated",
+        Severity.NOTICE,
+        f"{task.name} ({task.id}) is hibernated: {stopped.get('why')}{memory}. ResumeTask lets it go on",
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "by": stopped.get("by"), "why": stopped.get("why"), "freedBytes": freed},
+    )
+
+
 def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
     """A task has ended, and processes that it started live on."""
     noun = "process" if count == 1 else "processes"

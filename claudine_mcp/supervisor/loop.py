@@ -76,6 +76,7 @@ class Supervisor:
         diagnosis = Diagnosis(ctx, self._watchers)
         judges = (Heartbeat(ctx).judge, diagnosis.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
+        ctx.weigh = self._sampler.weigh
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
         self._group: anyio.abc.TaskGroup | None = None

@@ -23,6 +23,7 @@ from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, mo
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.conversation import Conversation
+from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.watcher import Watcher
 
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
@@ -40,6 +41,7 @@ class Orders:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
+        self.hibernation = hibernation = Hibernation(ctx, watchers)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -50,6 +52,8 @@ class Orders:
             CommandKind.ASK: conversation.ask,
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
+            CommandKind.HIBERNATE: hibernation.hibernate,
+            CommandKind.RESUME: hibernation.resume,
         }
 
     async def carry_out(self, command: Command) -> None:
@@ -151,6 +155,8 @@ class Orders:
                 killed_for_memory=0,
                 started_at=None,
                 ended_at=None,
+                stopped=None,
+                resumes=0,
                 queued_at=now,
                 supervised=1,
                 leftovers=0,

@@ -21,7 +21,7 @@ from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
 from claudine_mcp.supervisor import announce
-from claudine_mcp.supervisor.ending import Ending
+from claudine_mcp.supervisor.resting import Resting
 from claudine_mcp.workloads import WORKLOADS, Launch
 
 MIN_LOOK_S = 0.1
@@ -30,7 +30,7 @@ MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
 
 
-class Watcher(Ending):
+class Watcher(Resting):
     """Follows one run."""
 
     async def step(self) -> None:
@@ -51,7 +51,7 @@ class Watcher(Ending):
         current = task.run == self.run.n and task.state in ACTIVE
         if not current:
             await self._linger(task, evidence)
-        elif task.state is State.STOPPING:
+        elif task.state in {State.STOPPING, State.HIBERNATING}:
             await self._stop(task, evidence)
         elif self.to_launch:
             await self._launch(task)

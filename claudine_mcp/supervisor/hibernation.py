@@ -76,6 +76,7 @@ class Hibernation:
         self._ctx.trace("hibernate-saved")
         now = self._ctx.wall()
         stopped: JSON = {**who_and_why(task, command), "at": now, **saved, **freed}
+        watcher.only_we_stop_it = True
         async with self._ctx.db.write() as tx:
             await move(tx, task, Trigger.HIBERNATE, None, stopped=stopped, hold=None)
         self._ctx.trace("hibernate-committed")

@@ -43,9 +43,10 @@ class Resting(Ending):
         """Give how a run has ended that was over before it was asked to end; None: it was not."""
         if record is None or record.source == "unknown":
             return None
-        was_reached = self.stopper is not None and self.stopper.reached(self.seen.main)
+        if self.stopper is not None and self.stopper.reached(self.seen.main):
+            return None
         asked_at: float = (task.stopped or {}).get("at", self.ctx.wall())
-        if was_reached or record.at >= asked_at:
+        if record.at >= asked_at and not self.only_we_stop_it:
             return None
         return await self._judge(task, record)
 

@@ -7,6 +7,7 @@ from typing import Final
 TYPES: Final = frozenset(
     {
         "api:limited",
+        "limit:budget",
         "limit:concurrency",
         "monitoring:configured",
         "supervisor:adopted",

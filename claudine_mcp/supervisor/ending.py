@@ -7,10 +7,12 @@ from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import Kind, Task
 from claudine_mcp.core.states import Outcome, State, Trigger
 from claudine_mcp.executors.local import with_memory_verdict
+from claudine_mcp.host.days import day_of
 from claudine_mcp.host.processes import Process
 from claudine_mcp.registry.commands import finish_command, open_commands
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import note_costs
 from claudine_mcp.registry.tasks import move, store_seen, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.following import Following
@@ -79,10 +81,13 @@ class Ending(Following):
         record = with_memory_verdict(record, self.seen.main)
         judgement = await self._judge(task, record)
         self.ctx.trace("exit-seen")
-        await self._end(task, Trigger.EXITED, judgement, record)
+        await self._conclude(task, judgement, record)
         self.ctx.trace("end-committed")
         self._exited_at = self.ctx.mono()
         self.look_in(LEFTOVERS_AFTER_S)
+
+    async def _conclude(self, task: Task, judgement: Judgement, record: ExitRecord) -> None:
+        await self._end(task, Trigger.EXITED, judgement, record)
 
     async def _vanished(self, task: Task, evidence: Evidence) -> None:
         """Nothing is alive and nobody wrote how it ended: ask the kernel, then give up."""
@@ -140,6 +145,7 @@ class Ending(Following):
         news = None if self._output is None else self._output.news(force=True)
         if news is not None:
             await store_seen(tx, [(self.run, news.shown, news.state)])
+            await note_costs(tx, [(self.run, news.shown)], day_of(self.ctx.wall()))
         return news
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:
@@ -157,7 +163,7 @@ class Ending(Following):
 
     async def _linger(self, task: Task, evidence: Evidence) -> None:
         """The run has its outcome; see whether it left processes behind, and end them if asked to."""
-        same = task.run == self.run.n
+        same = task.run == self.run.n and task.state is State.ENDED
         other_boot = evidence.same_boot is False
         processes: list[Process] = []
         if not evidence.gone and not other_boot:

@@ -19,6 +19,7 @@ from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.processes import MARKER
 from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.resting import Resting
@@ -62,6 +63,16 @@ class Watcher(Resting):
         self.to_launch = False
         async with self.ctx.db.read() as tx:
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
+            spent = await spent_by(tx, task.id)
+        budget: float | None = task.spec.get("maxBudgetUsd")
+        if budget is not None and spent >= budget:
+            times = "its run" if len(runs) == 1 else f"its {len(runs)} runs"
+            await self._cannot_start(
+                task, f"its budget is spent: {spent:.4g} of {budget:.4g} USD (maxBudgetUsd) in {times}"
+            )
+            return
+        if budget is not None:  # Claude Code counts what a run costs, not what its session has cost
+            task = replace(task, spec={**task.spec, "maxBudgetUsd": round(budget - spent, 6)})
         try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
             folder = task_directory(self.ctx.state_dir, task.id)

@@ -153,10 +153,10 @@ async def test_what_had_ended_before_it_was_to_be_put_to_rest_has_its_own_outcom
             home.record(task, "exit")
             (home.work / "go").touch()
             done = await in_state(front, task, State.ENDED, State.HIBERNATED)
-    # It exited after the decision, and nothing of ours had reached it: what it says is true.
-    assert (done.state, done.outcome) == (State.ENDED, Outcome.SUCCEEDED)
-    assert refused
-    assert "succeeded" in refused[0]
+            # It exited after the decision, and nothing of ours had reached it: what it says is true.
+            assert (done.state, done.outcome) == (State.ENDED, Outcome.SUCCEEDED)
+            await wait_for(lambda: refused, what="an answer")
+            assert "succeeded" in refused[0]
 
 
 HIBERNATE = [
@@ -236,4 +236,4 @@ async def test_a_cancel_overtakes_a_hibernation(home: Home) -> None:
         await in_state(front, task, State.HIBERNATING)
         done, _ = await front.cancel(task.id)
         assert (done.state, done.outcome) == (State.ENDED, Outcome.CANCELLED)
-    assert refused
+        await wait_for(lambda: refused, what="an answer")

@@ -81,22 +81,6 @@ def goes_on_later(task: Task, why: str, until: float, at: float, *, most: int) -
     )
 
 
-def hibernated(task: Task, run: Run, at: float) -> Event:
-    """A task's processes are gone, and it waits to be resumed."""
-    stopped = task.stopped or {}
-    freed: int | None = stopped.get("freedBytes")
-    memory = "" if freed is None else f"; {human_size(freed)} of memory are free again"
-    return Event(
-        "task:hibernated",
-        Severity.NOTICE,
-        f"{task.name} ({task.id}) is hibernated: {stopped.get('why')}{memory}. ResumeTask lets it go on",
-        at,
-        task_id=task.id,
-        run_id=run.id,
-        data={"taskId": task.id, "by": stopped.get("by"), "why": stopped.get("why"), "freedBytes": freed},
-    )
-
-
 def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
     """A task has ended, and processes that it started live on."""
     noun = "process" if count == 1 else "processes"
@@ -154,16 +138,18 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
 
 
 def timed_out(task: Task, run: Run, at: float) -> Event:
-    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
+    """A run takes longer than its timeout, and is cancelled or suspended because its submitter wanted that."""
+    wanted = task.spec["onTimeout"]
+    done = "cancelled" if wanted == "cancel" else "suspended"
     limit = human_duration(task.spec["timeout"] / 1000)
     return Event(
         "task:overdue",
         Severity.NOTICE,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is {done}",
         at,
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
+        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": wanted},
     )
 
 

@@ -10,7 +10,7 @@ from claudine_mcp.core.models import JSON, Command, Kind, Task
 from claudine_mcp.core.states import State, Trigger
 from claudine_mcp.registry.commands import finish_command, take_command
 from claudine_mcp.registry.tasks import get_task, move
-from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.resting import can_rest
 from claudine_mcp.supervisor.watcher import Watcher
@@ -41,14 +41,21 @@ class Hibernation:
     Args:
         ctx: the supervisor's surroundings.
         watchers: the runs that are followed, by run id.
+        resume_suspended: carries out `resume` of everything that is not hibernated.
 
     Attributes:
         saver: makes the checkpoint, if there is one to be made.
     """
 
-    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        watchers: Mapping[str, Watcher],
+        resume_suspended: Callable[[Command], Awaitable[None]],
+    ) -> None:
         self._ctx = ctx
         self._watchers = watchers
+        self._resume_suspended = resume_suspended
         self.saver: Saver | None = None
 
     async def hibernate(self, command: Command) -> None:
@@ -118,13 +125,22 @@ class Hibernation:
         """Queue a hibernated task, to go on in its session, or from its beginning.
 
         Raises:
-            NotNow: it is not hibernated.
-            InvalidInput: it is a command, and was given a prompt.
+            NotNow: it is neither hibernated nor suspended, or by the user, and the policy asks.
+            InvalidInput: it was given a prompt, and is a command, or is not hibernated.
         """
         task = await self._task(command)
         prompt: str | None = command.args.get("prompt")
         if task.state is not State.HIBERNATED:
-            raise NotNow(f"task {task.id} is {task.state}; there is nothing to resume")
+            if prompt is not None and task.state is State.SUSPENDED:
+                raise InvalidInput(
+                    "prompt",
+                    f"task {task.id} is suspended, and goes on where it was stopped",
+                    "Give none; SendMessage speaks with it when it goes on.",
+                )
+            await self._resume_suspended(command)
+            return
+        if announce_controls.by(command.origin) == "policy" and (task.stopped or {}).get("by") == "user":
+            raise NotNow(f"task {task.id} was hibernated by the user, who alone resumes it")
         if prompt is not None and task.kind is not Kind.CLAUDE:
             raise InvalidInput("prompt", f"task {task.id} is a {task.kind}, which reads none", "Give none.")
         spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, "goOn": prompt or GO_ON}
@@ -161,10 +177,6 @@ def why_not(task: Task) -> str:
 
 def who_and_why(task: Task, command: Command) -> JSON:
     """Give who stops a task, and why. What the user had stopped stays stopped by the user."""
-    by_policy = bool(command.origin.get("policy")) and (task.stopped or {}).get("by") != "user"
-    said: str | None = command.args.get("reason")
-    who = command.origin.get("by", "the user")
-    return {
-        "by": "policy" if by_policy else "user",
-        "why": f"hibernated by {who}" + (f": {said}" if said else ""),
-    }
+    was_users = (task.stopped or {}).get("by") == "user"
+    by = "user" if was_users else announce_controls.by(command.origin)
+    return {"by": by, "why": command.args.get("reason")}

@@ -22,6 +22,7 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.watcher import Watcher
@@ -41,7 +42,8 @@ class Orders:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
-        self.hibernation = hibernation = Hibernation(ctx, watchers)
+        self.controls = controls = Controls(ctx, watchers)
+        self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -52,6 +54,7 @@ class Orders:
             CommandKind.ASK: conversation.ask,
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
+            CommandKind.SUSPEND: controls.suspend,
             CommandKind.HIBERNATE: hibernation.hibernate,
             CommandKind.RESUME: hibernation.resume,
         }
@@ -97,6 +100,7 @@ class Orders:
                     reason=reason,
                     ended_at=now,
                     hold=None,
+                    stopped=None,
                 )
                 result: JSON = {
                     "changed": True,

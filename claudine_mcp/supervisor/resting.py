@@ -12,7 +12,7 @@ from claudine_mcp.registry.commands import finish_command, open_commands
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import move, update_run
-from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.ending import Ending
 from claudine_mcp.supervisor.holding import hold_for_quota
 from claudine_mcp.supervisor.unread import Parting
@@ -126,17 +126,18 @@ class Resting(Ending):
         if self.seen.directory.has("began"):
             await self._read_to_end(task)
         now = self.ctx.wall()
-        why = str((task.stopped or {}).get("why", "hibernated"))
+        why = announce_controls.hibernated_by(task)
+        more: JSON = {} if record is None else {"exit_code": record.code, "signal": record.signal}
         async with self.ctx.db.write() as tx:
-            await move(tx, task, trigger, announce.hibernated(task, self.run, now), supervised=1)
+            await move(tx, task, trigger, announce_controls.hibernated(task, self.run, now), supervised=1)
             await update_run(
                 tx,
                 self.run,
                 gone_at=now,
                 exited_at=now if record is None else min(record.at, now),
-                exit_code=None if record is None else record.code,
-                signal=None if record is None else record.signal,
                 reason=why,
+                suspended_s=self.run.suspended_s + self.suspended_for_s(),
+                **more,
             )
             parting = Parting("was hibernated", why, "ResumeTask lets it go on")
             news = await self._write_last_words(tx, task, parting)

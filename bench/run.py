@@ -17,6 +17,7 @@ THEMES = {
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
     "delegation": "A delegated Claude Code",
+    "hibernation": "Hibernating and resuming a Claude Code",
     "stream": "Reading what a delegated run prints",
     "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",

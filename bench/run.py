@@ -21,6 +21,7 @@ THEMES = {
     "stream": "Reading what a delegated run prints",
     "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",
+    "suspend": "Suspending a tree",
     "rules": "Judging runs",
     "detection": "Recognition, by scenarios with known truth",
     "arrival": "From a threshold to a client",

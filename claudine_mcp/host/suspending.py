@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +14,9 @@ from claudine_mcp.host.signals import send
 
 ROUNDS: Final = 20
 """How often one `press` looks for processes that were forked meanwhile."""
+GENERATION_S: Final = 0.02
+"""How long parents may take to stop before their children are stopped all the same: nobody else is served meanwhile."""
+PAUSE_S: Final = 0.0002
 
 _STOPPED: Final = frozenset("Tt")
 _DEAD: Final = frozenset("ZX")
@@ -77,8 +81,8 @@ class Suspender:
             known = {(process.pid, process.start) for process in self._known}
             self._known = self.scan()
             fresh = [process for process in self._known if (process.pid, process.start) not in known]
-            for process in (*fresh, *held.running):
-                send(_identity(process), signal.SIGSTOP)
+            for generation in _generations([*held.running, *fresh]):
+                _stop(generation)
             if not fresh:
                 return held
         return standing(self._known)
@@ -109,6 +113,27 @@ class Resumer:
             if is_due and send(_identity(process), signal.SIGCONT):
                 self.reached.add((process.pid, process.start))
         return standing(processes)
+
+
+def _generations(processes: list[Process]) -> list[list[Process]]:
+    """Part processes by how deep they stand, those first of which no parent is among them."""
+    depths: dict[int, int] = {}
+    found: list[list[Process]] = []
+    for process in processes:  # parents first
+        depth = depths[process.pid] = depths.get(process.ppid, -1) + 1
+        while len(found) <= depth:
+            found.append([])
+        found[depth].append(process)
+    return found
+
+
+def _stop(processes: list[Process]) -> None:
+    """Stop one generation before the next: a parent that still runs may see a child stop, and put it aside."""
+    for process in processes:
+        send(_identity(process), signal.SIGSTOP)
+    until = time.monotonic() + GENERATION_S
+    while standing(processes).running and time.monotonic() < until:
+        time.sleep(PAUSE_S)
 
 
 def _identity(process: Process) -> Identity:

@@ -21,6 +21,9 @@ MEANINGS = {
     "snooze": f"ask again later: in {LATER}, or as long as is said below",
 }
 
+DEEDS = {"resume": 1, "suspend": 2, "cancel": 3}
+"""What does something to the task, by how much."""
+
 
 class Choice(BaseModel):
     """A form as it was filled in; one that names no action is none that was filled in."""
@@ -33,8 +36,8 @@ class Choice(BaseModel):
 
 def form(alert: AlertView, *, again: bool = False) -> JSON:
     """Give the parameters of an elicitation for a warning; `again`, if what came back before was no answer."""
-    # A client may offer the first one as the default, and that must not end anything.
-    actions = sorted(alert.actions, key=lambda action: action == "cancel")
+    # A client may offer the first one as the default, and that must not do anything to the task.
+    actions = sorted(alert.actions, key=lambda action: DEEDS.get(action, 0))
     lines = [clean(alert.message), *(f"  {action}: {MEANINGS.get(action, action)}" for action in actions)]
     if again:
         lines.insert(

@@ -23,8 +23,8 @@ from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 ACTIONS = ("allow", "deny")
-ACKNOWLEDGEMENTS = ("continue", "snooze", "suspend", "resume")
-"""What can be said to any other alert; of the last two, after it was done."""
+ACKNOWLEDGEMENTS = ("continue", "snooze", "suspend", "resume", "hibernate")
+"""What can be said to any other alert; of the last three, after it was done."""
 NOT_WAITED_FOR = "the run does not wait for an answer any more"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from claudine_mcp.core.admission import Waiting
+from claudine_mcp.core.config import Settings
 from claudine_mcp.core.models import JSON, Event, Kind, Severity, Task
 from claudine_mcp.core.rules.machine import API_LIMITED
 from claudine_mcp.core.units import format_time
@@ -17,6 +18,7 @@ from claudine_mcp.registry.spending import spent_on
 from claudine_mcp.supervisor.context import Context
 
 BUDGET_SPENT: Final = "limit:budget"
+LOOK_EVERY_S: Final = 5.0
 SAME_WITHIN_S: Final = 60.0
 """Two resets that are said to be so near each other are one."""
 
@@ -26,20 +28,30 @@ class Holding:
 
     Args:
         ctx: the supervisor's surroundings.
+        reload: gives the settings as the user's file has them now.
     """
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, reload: Callable[[], Awaitable[Settings]]) -> None:
         self._ctx = ctx
+        self._reload = reload
+        self._is_budget_spent = False
+
+    def look_again_at(self, planned: float | None) -> float | None:
+        """Give when to look at the queue again: while it waits for money, the user's file may soon give more."""
+        soon = self._ctx.wall() + LOOK_EVERY_S
+        return min(planned or soon, soon) if self._is_budget_spent else planned
 
     async def current(self, waiting: Sequence[Waiting]) -> JSON | None:
         """Give the hold of every queued Claude Code, as `admission.decide` takes it; None: there is none."""
+        if self._is_budget_spent:
+            self._ctx.settings = await self._reload()
         now = self._ctx.wall()
         day, budget = day_of(now), self._ctx.settings.scheduling.daily_budget_usd
         async with self._ctx.db.read() as tx:
             known = await claude_holds(tx)
             spent = 0.0 if budget is None else await spent_on(tx, day)
         quota, asked = known.get(QUOTA), known.get(BUDGET)
-        is_spent = budget is not None and spent >= budget
+        self._is_budget_spent = is_spent = budget is not None and spent >= budget
         if quota is not None and quota["until"] <= now:
             await self._forget(QUOTA, API_LIMITED, "the quota of Claude Code has been reset", quota)
             quota = None

@@ -73,7 +73,7 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
-        self._holding = Holding(ctx)
+        self._holding = Holding(ctx, reload)
         self._retention = Retention(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
         judges = (Heartbeat(ctx).judge, diagnosis.judge, self._orders.controls.judge)
@@ -251,7 +251,7 @@ class Supervisor:
         hold = await self._holding.current(waiting)
         now = self._ctx.wall()
         decisions = decide(waiting, active, caps, outcomes, now, busy_sessions=sessions, claude_hold=hold)
-        self._look_again_at = decisions.look_again_at
+        self._look_again_at = self._holding.look_again_at(decisions.look_again_at)
         known = {task.id: task.hold for task in waiting}
         holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}
         watchers: list[Watcher] = []

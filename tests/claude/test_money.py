@@ -90,3 +90,17 @@ async def test_a_day_whose_money_is_spent_holds_claude_code_and_asks_once(
         assert said == "queued Claude Code starts again for today"
         for task in (second, third):
             assert (await ended(front, task, LIMIT_S)).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_budget_that_is_raised_in_the_users_file_lets_the_queue_go_on(claude_home: Home) -> None:
+    claude = {"command": claude_command(claude_home)}
+    claude_home.configure(claude=claude, scheduling={"dailyBudgetUsd": 1.5})
+    async with claude_home.front() as front:
+        await run(front, "expensive 100000 | text dear")
+        task = await handed_over(front, "text second")
+        await held(front, task, "of 1.50 USD today")
+        claude_home.configure(claude=claude, scheduling={"dailyBudgetUsd": 100})
+        assert (await ended(front, task, LIMIT_S)).outcome is Outcome.SUCCEEDED
+        (told,) = await events_of(front, None, "limit:budget")
+        (over,) = await events_of(front, None, "system:recovered")
+        assert over.data == {"of": "limit:budget", "alertId": told.seq}

@@ -12,6 +12,7 @@ from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.input import prompt_of
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -78,6 +79,7 @@ def delegate(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     extra_arg: Annotated[
         list[str] | None,
@@ -114,6 +116,7 @@ def delegate(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
         extra_args=extra_arg or [],
     )

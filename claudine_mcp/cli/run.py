@@ -10,6 +10,7 @@ import typer
 from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -54,6 +55,7 @@ def run(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -76,6 +78,7 @@ def run(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
     )
 

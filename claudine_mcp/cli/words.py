@@ -43,6 +43,7 @@ _OPTIONS = frozenset(
         "notBefore",
         "timeout",
         "onTimeout",
+        "checkpointInterval",
         "labels",
         "stream",
         "run",

@@ -61,6 +61,7 @@ class TaskRequest:
     not_before: str | None = None
     timeout: int | str | None = None
     on_timeout: str | None = None
+    checkpoint_interval: int | str | None = None
     labels: Sequence[str] = ()
 
 
@@ -138,7 +139,7 @@ def new_task(
         kind=kind,
         name=checked_name(request.name) if request.name is not None else short(text) or str(kind),
         cwd=cwd,
-        spec={**spec, **project_settings(project), "umask": current_umask()},
+        spec={**spec, **watch_settings(request, project), "umask": current_umask()},
         priority=checked_priority(priority),
         state=State.QUEUED,
         created_at=now,
@@ -221,9 +222,13 @@ def task_environment(env: Mapping[str, str], more: Mapping[str, str] | None) -> 
     return {**kept, **(more or {})}
 
 
-def project_settings(project: ProjectDefaults) -> JSON:
-    """Give what a project's file says of the watch over its tasks, as it belongs into a spec: by dotted key."""
+def watch_settings(request: TaskRequest, project: ProjectDefaults) -> JSON:
+    """Give what a task or its project says of the watch over it, as it belongs into a spec: by dotted key."""
+    interval = project.checkpoint_interval
+    if request.checkpoint_interval is not None:
+        interval = parse_duration_ms(request.checkpoint_interval, "checkpointInterval")
     own = {
+        "monitoring.checkpointInterval": interval,
         "monitoring.stallThreshold": project.stall_threshold,
         "limits.maxMemoryPerTask": project.max_memory_per_task,
     }

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from claudine_mcp.front.views import View
 from claudine_mcp.server.parameters import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -66,6 +67,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     notBefore: NotBefore = None,
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
+    checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
     wait: Wait = False,
@@ -95,6 +97,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
+            checkpoint_interval=checkpointInterval,
             labels=labels or [],
             extra_args=extraArgs or [],
         ),

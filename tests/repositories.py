@@ -76,15 +76,15 @@ def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
     for path, folders, names in os.walk(os.fsencode(folder)):
         if b".git" in folders:
             folders.remove(b".git")
-        for name in [*names, *(item for item in folders if os.path.islink(os.path.join(path, item)))]:
-            full = os.path.join(path, name)
-            if name == b".git":
+        for name in (*names, *folders):
+            full = Path(os.fsdecode(path)) / os.fsdecode(name)
+            mode = full.lstat().st_mode
+            if stat.S_ISDIR(mode) or name == b".git":
                 continue
-            mode = os.lstat(full).st_mode
-            content = os.readlink(full) if stat.S_ISLNK(mode) else b""
+            content = os.fsencode(full.readlink()) if stat.S_ISLNK(mode) else b""
             if stat.S_ISREG(mode):
-                content = Path(os.fsdecode(full)).read_bytes()
-            found[os.fsdecode(os.path.relpath(full, os.fsencode(folder)))] = (mode, content)
+                content = full.read_bytes()
+            found[str(full.relative_to(folder))] = (mode, content)
     return found
 
 

@@ -61,7 +61,9 @@ def test_every_file_is_kept_byte_for_byte_and_nothing_of_the_users_is_touched(
     assert stored(top, made.commit) == kept(top)
     assert made.left == ()
     assert made.branch == "refs/heads/main"
-    assert made.modes.others == {"mode": 0o700, "private": 0o600}
+    for path, (mode, _) in files_of(top).items():
+        if stat.S_ISREG(mode) and path not in IGNORED:
+            assert made.modes.of(path, is_executable=bool(mode & stat.S_IXUSR)) == stat.S_IMODE(mode), path
 
 
 def test_what_was_staged_is_the_second_parent(tmp_path: Path, state: Path) -> None:
@@ -109,7 +111,10 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a commit": commit_all,
     "something is staged": lambda top: run_git(top, "add", "changed"),
     "another branch": lambda top: run_git(top, "switch", "-q", "-c", "other"),
-    "a stash": lambda top: run_git(top, "stash", "push", "-u", "-q"),
+    "a stash": lambda top: [
+        run_git(top, "reset", "-q", "--", "intended"),
+        run_git(top, "stash", "push", "-u", "-q"),
+    ],
     "a reset": lambda top: run_git(top, "reset", "-q", "--hard"),
     "tracked no more and ignored": lambda top: run_git(top, "rm", "-q", "--cached", "forced.ignored"),
     "an ignored file is forced in": lambda top: run_git(top, "add", "-f", "x.ignored"),

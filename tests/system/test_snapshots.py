@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from repositories import (
+from work_tree_kinds import (
     IGNORED,
     as_stored,
     commit_all,

@@ -32,7 +32,7 @@ DependsOn = Annotated[
 ]
 NotBefore = Annotated[str | None, typer.Option(help="Not before this RFC 3339 time.")]
 Timeout = Annotated[str | None, typer.Option(help='How long it may take, like "30m".')]
-OnTimeout = Annotated[str | None, typer.Option(help="notify (default) or cancel.")]
+OnTimeout = Annotated[str | None, typer.Option(help="notify (default), suspend or cancel.")]
 CheckpointInterval = Annotated[
     str | None, typer.Option(help='Time between automatic checkpoints, like "10m"; default: the settings\'.')
 ]

@@ -11,10 +11,12 @@ from claudine_mcp.core.models import Event, Severity
 HANDED_AT_MOST = 3
 """How often one caller is given an alert that nobody answers: after that it has been heard."""
 
-OFFERED = frozenset({"allow", "deny", "continue", "snooze", "cancel"})
+OFFERED = frozenset({"allow", "deny", "continue", "snooze", "suspend", "resume", "cancel"})
 """What can be answered to alerts; each offers some of these."""
 
-FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended"})
+ENDED = "task:ended"
+
+FRESH_STARTS = frozenset({"task:requeued", "task:started", ENDED})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})
 
@@ -49,13 +51,20 @@ def is_alert(event: Event) -> bool:
 
 def is_notable(event: Event) -> bool:
     """Whether a person should be told of an event without having asked: of an alert, and of every end."""
-    return is_alert(event) or event.type == "task:ended"
+    return is_alert(event) or event.type == ENDED
+
+
+def asks_permission(event: Event) -> bool:
+    """Whether a permission waits for a person's word: the question itself, or a warning because of it."""
+    return any(item["action"] == "allow" for item in event.suggestions)
 
 
 def passed_with(event: Event) -> Passed | None:
     """Say which alerts are over because of an event."""
     if event.type in FRESH_STARTS:
         return Passed(event.task_id)
+    if event.type == "task:resumed":
+        return Passed(event.task_id, "task:suspended")
     if event.type in RECOVERIES:
         return Passed(event.task_id, event.data.get("of"), event.data.get("alertId"))
     return None

@@ -32,9 +32,11 @@ TYPES: Final = frozenset(
         "task:recovered",
         "task:repeating",
         "task:requeued",
+        "task:resumed",
         "task:runaway-cpu",
         "task:stalled",
         "task:started",
         "task:stuck-phase",
+        "task:suspended",
     }
 )

@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED
+from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED, asks_permission
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import parse_duration_ms
 from claudine_mcp.front import dialogue
 from claudine_mcp.front.alert_views import QUESTIONS, AlertView, actions, alert_view
 from claudine_mcp.front.clients import caller_of, concerns
+from claudine_mcp.front.controls import CONTROLS
 from claudine_mcp.front.front import Front
 from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
 from claudine_mcp.registry.commands import open_questions
@@ -41,25 +42,32 @@ async def alerts_of(front: Front) -> OpenAlerts:
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
-async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST) -> list[Alert]:
-    """Give what is open and concerns this caller, most severe first; with a number, what it was told less often."""
+async def open_to(
+    front: Front, task_ids: Sequence[str] = (), *, handed_less_than: int | None = HANDED_AT_MOST
+) -> list[Alert]:
+    """Give what is open and concerns this caller, most severe first.
+
+    Args:
+        front: the caller's side of the state directory.
+        task_ids: only what is about these, unless there are none.
+        handed_less_than: only what it was told less often; None: whatever it was told.
+    """
     async with front.db.read() as tx:
         if handed_less_than is None:
             found = await open_alerts(tx, time.time())
         else:
             session = caller_of(front).session
             found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
-    return [alert for alert in found if concerns(front, alert.submitter)]
+    wanted = [alert for alert in found if not task_ids or alert.event.task_id in task_ids]
+    return [alert for alert in wanted if concerns(front, alert.submitter)]
 
 
 async def choices_for(front: Front, task_ids: Sequence[str] = ()) -> list[AlertView]:
     """Give the warnings that suggest what to do and concern this client; of these tasks only, unless there are none."""
     return [
         alert_view(alert.event)
-        for alert in await open_to(front, handed_less_than=None)
-        if alert.event.suggestions
-        and not QUESTIONS & {str(item["action"]) for item in alert.event.suggestions}
-        and (not task_ids or alert.event.task_id in task_ids)
+        for alert in await open_to(front, task_ids, handed_less_than=None)
+        if alert.event.suggestions and not asks_permission(alert.event)
     ]
 
 
@@ -84,11 +92,12 @@ async def answer(
     _check(action, message, snooze)
     async with front.db.read() as tx:
         alert = await get_alert(tx, alert_id)
-        others = [item.event.seq for item in await open_alerts(tx, time.time())]
     if action in QUESTIONS and (alert is None or alert.event.type == QUESTION):
         task_id = await dialogue.answer(front, alert_id, action, message)
         return f"task {task_id} goes on with that answer"
     if alert is None or alert.cleared:
+        async with front.db.read() as tx:
+            others = [item.event.seq for item in await open_alerts(tx, time.time())]
         raise AlertNotFound(alert_id, others, "there is none" if alert is None else "it has passed")
     offered = actions(alert.event)
     if action not in offered:
@@ -102,6 +111,10 @@ async def answer(
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
     args: JSON = {"alertId": alert_id, "action": action}
+    if action in CONTROLS:
+        said = await CONTROLS[action](front, str(alert.event.task_id), f"the answer to alert {alert_id}")
+        await front.command(CommandKind.ANSWER, None, args)
+        return said
     if action == "snooze":
         args["snoozeMs"] = parse_duration_ms(LATER if snooze is None else snooze, "snooze")
     result = await front.command(CommandKind.ANSWER, None, args)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
@@ -244,8 +243,8 @@ def checked_timeout(
         project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
     )
     limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
-    if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
-        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
+    if on_timeout not in {None, "notify", "suspend", "cancel"}:
+        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify", "suspend" or "cancel".')
     if on_timeout is not None and limit is None:
         raise InvalidInput(
             "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'
@@ -326,8 +325,3 @@ def current_umask() -> int:
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:
     """Give the dependencies with whole ids: `found` maps what was asked for to the id that it means."""
     return tuple(dict.fromkeys(Dependency(found[given], on) for given, on in wanted))
-
-
-def as_command_args(values: Mapping[str, Any]) -> JSON:
-    """Give what was set, without what was not."""
-    return {name: value for name, value in values.items() if value is not None}

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from claudine_mcp.core.admission import describe_hold
+from claudine_mcp.core.alerts import ENDED
 from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.payload import event_payload
@@ -69,7 +70,10 @@ class TaskRow(View):
     created_at: str
     started_at: str | None = None
     ended_at: str | None = None
-    runtime_seconds: float | None = None
+    runtime_seconds: float | None = Field(default=None, description="suspended time apart")
+    stopped: dict[str, str] | None = Field(
+        default=None, description="who suspended it (user, policy), since when and why"
+    )
     leftovers: int | None = Field(default=None, description="processes that it started and that live on")
     labels: list[str] | None = None
     supervised: bool | None = Field(
@@ -123,7 +127,7 @@ class TaskView(TaskRow):
         default=None, description="what is wrong with it; AnswerAlert answers"
     )
     silent_for_seconds: float | None = Field(
-        default=None, description="since its last output, while it is active"
+        default=None, description="since its last output, or since it was resumed, while it is active"
     )
     sample: SampleView | None = Field(default=None, description="while it is active; TaskMetrics has more")
     session_id: str | None = None
@@ -163,10 +167,7 @@ def moment(epoch_s: float | None) -> str | None:
 
 
 def _row_fields(task: Task, now: float) -> dict[str, Any]:
-    runtime = None
-    if task.started_at is not None:
-        end = task.ended_at if task.ended_at is not None else now
-        runtime = round(max(0.0, end - task.started_at), 3)
+    runtime_s = task.ran_s(now)
     return {
         "task_id": task.id,
         "name": task.name,
@@ -180,11 +181,20 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
         "created_at": format_time(task.created_at),
         "started_at": moment(task.started_at),
         "ended_at": moment(task.ended_at),
-        "runtime_seconds": runtime,
+        "runtime_seconds": None if runtime_s is None else round(runtime_s, 3),
+        "stopped": _stopped(task),
         "leftovers": task.leftovers or None,
         "labels": list(task.labels) or None,
         "supervised": None if task.supervised else False,
     }
+
+
+def _stopped(task: Task) -> dict[str, str] | None:
+    stopped = task.stopped
+    if stopped is None:
+        return None
+    why: dict[str, str] = {"why": stopped["why"]} if stopped["why"] else {}
+    return {"by": stopped["by"], "since": format_time(stopped["at"]), **why}
 
 
 def row_of(task: Task, asked: Command | None = None, alert: Event | None = None) -> TaskRow:
@@ -192,7 +202,7 @@ def row_of(task: Task, asked: Command | None = None, alert: Event | None = None)
     question = None if asked is None else question_view(asked, task).model_copy(update={"input": {}})
     progress = progress_view(task, is_brief=True) if task.state in ACTIVE else None
     # That it has failed is said by its outcome.
-    wrong = None if alert is None or alert.type == "task:ended" else alert.message
+    wrong = None if alert is None or alert.type == ENDED else alert.message
     return TaskRow(**_row_fields(task, time.time()), question=question, progress=progress, alert=wrong)
 
 
@@ -218,7 +228,9 @@ def view_of(
         sizes[f"{stream}_bytes"] = found.st_size
         if found.st_size:
             last_output.append(found.st_mtime)
+    last_output += [run.resumed_at for run in runs if run.n == task.run and run.resumed_at is not None]
     active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
+    is_silent = active and task.state is not State.SUSPENDED and bool(last_output)
     timeout: int | None = task.spec.get("timeout")
     seen: dict[str, Any] = {key: value for key, value in (task.seen or {}).items() if key != "progress"}
     if not active:
@@ -240,7 +252,7 @@ def view_of(
         not_before=moment(task.not_before),
         timeout_seconds=None if timeout is None else timeout / 1000,
         on_timeout=task.spec.get("onTimeout"),
-        silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if active and last_output else None,
+        silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if is_silent else None,
         earlier_runs=[run_view(run) for run in runs if run.n < task.run and run.started_at is not None]
         or None,
         note=None

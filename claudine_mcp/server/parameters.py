@@ -25,8 +25,10 @@ Timeout = Annotated[
     Field(description='how long a run may take before you are told: milliseconds, or "30m"; it is not ended'),
 ]
 OnTimeout = Annotated[
-    Literal["notify", "cancel"] | None,
-    Field(description="what happens when the timeout has passed; cancel ends the task. Default notify"),
+    Literal["notify", "suspend", "cancel"] | None,
+    Field(
+        description="what happens when the timeout has passed: suspend stops the task, cancel ends it. Default notify"
+    ),
 ]
 CheckpointInterval = Annotated[
     int | str | None,

@@ -124,16 +124,18 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
 
 
 def timed_out(task: Task, run: Run, at: float) -> Event:
-    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
+    """A run takes longer than its timeout, and is cancelled or suspended because its submitter wanted that."""
+    wanted = task.spec["onTimeout"]
+    done = "cancelled" if wanted == "cancel" else "suspended"
     limit = human_duration(task.spec["timeout"] / 1000)
     return Event(
         "task:overdue",
         Severity.NOTICE,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is {done}",
         at,
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
+        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": wanted},
     )
 
 

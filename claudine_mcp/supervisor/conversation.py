@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from claudine_mcp.core.alerts import ENDED
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
@@ -21,8 +22,8 @@ from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 ACTIONS = ("allow", "deny")
-ACKNOWLEDGEMENTS = ("continue", "snooze")
-"""What can be said to any other alert."""
+ACKNOWLEDGEMENTS = ("continue", "snooze", "suspend", "resume")
+"""What can be said to any other alert; of the last two, after it was done."""
 NOT_WAITED_FOR = "the run does not wait for an answer any more"
 
 
@@ -109,7 +110,7 @@ class Conversation:
         async with self._ctx.db.read() as tx:
             raised = await get_event(tx, command.args["alertId"])
         done = "it goes on; you hear of it when something changes"
-        if raised is not None and raised.type == "task:ended":
+        if raised is not None and raised.type == ENDED:
             done = "this is told no more"
         if until is not None:
             done = f"it comes up again at {format_time(until)} if it has not passed"

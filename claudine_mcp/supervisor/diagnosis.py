@@ -21,7 +21,7 @@ from claudine_mcp.registry.judgements import judgements, keep_judgements, store_
 from claudine_mcp.registry.watched import Watched, own_settings, watched_tasks
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context, Tick, Wanted
-from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.supervisor.watcher import ON_TIMEOUT, Watcher
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 STORE_EVERY_S: Final = 30.0
@@ -114,7 +114,7 @@ class Diagnosis:
         known = self._limits.get(run_id)
         if known is None or known[0] != source:
             limits = RunLimits.of(self._ctx.settings, source[1], timeout_ms=task.timeout_ms)
-            if task.on_timeout == "cancel":  # which is told where it is done
+            if task.on_timeout in ON_TIMEOUT:  # which is told where it is done
                 limits = replace(limits, timeout_s=None)
             known = self._limits[run_id] = source, limits
         return known[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from claudine_mcp.core.evidence import Evidence, ExitRecord, Judgement, Verdict, recover
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.states import Outcome, Trigger
 from claudine_mcp.executors.local import with_memory_verdict
 from claudine_mcp.host.processes import Process
@@ -118,8 +118,12 @@ class Ending(Following):
             event = announce.ended(task, judgement, now, exit_code=code, number=number)
             memory = int(record is not None and record.killed_for_memory)
             ended_at = now if record is None else min(record.at, now)
-            await move(tx, task, trigger, event, **shared, ended_at=ended_at, killed_for_memory=memory)
-            await update_run(tx, self.run, **shared, exited_at=ended_at, gone_at=now if gone else None)
+            columns = {**shared, "ended_at": ended_at, "killed_for_memory": memory, "stopped": None}
+            await move(tx, task, trigger, event, **columns)
+            more: JSON = {"gone_at": now if gone else None}
+            if task.stopped is not None:
+                more["suspended_s"] = self.run.suspended_s + self.suspended_for_s()
+            await update_run(tx, self.run, **shared, exited_at=ended_at, **more)
             await self._answer_cancels(tx, judgement)
             if self._output is not None and self._output.follower is not None:
                 follower = self._output.follower

@@ -76,7 +76,7 @@ class Supervisor:
         self._ballast = Ballast(ctx.state_dir)
         self._retention = Retention(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
-        judges = (Heartbeat(ctx).judge, diagnosis.judge)
+        judges = (Heartbeat(ctx).judge, diagnosis.judge, self._orders.controls.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
@@ -91,7 +91,9 @@ class Supervisor:
         async with self._ctx.db.read() as tx:
             found = await runs_not_gone(tx)
         for task, run in found:
-            self._follow(Watcher(self._ctx, task.id, run))
+            watcher = Watcher(self._ctx, task.id, run)
+            watcher.found(task)
+            self._follow(watcher)
         now = self._ctx.wall()
         async with self._ctx.db.write() as tx:
             await add_event(tx, announce.supervisor_started(self._ctx.db.epoch or 0, len(found), now))

@@ -23,6 +23,7 @@ from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, mo
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.checkpoints import Checkpoints
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.watcher import Watcher
 
@@ -41,6 +42,7 @@ class Orders:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
+        self.controls = controls = Controls(ctx, watchers)
         self.checkpoints = checkpoints = Checkpoints(ctx)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
@@ -52,6 +54,8 @@ class Orders:
             CommandKind.ASK: conversation.ask,
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
+            CommandKind.SUSPEND: controls.suspend,
+            CommandKind.RESUME: controls.resume,
             CommandKind.CHECKPOINT: checkpoints.checkpoint,
         }
 

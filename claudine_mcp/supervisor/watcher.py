@@ -26,6 +26,8 @@ from claudine_mcp.workloads import WORKLOADS, Launch
 
 MIN_LOOK_S = 0.1
 """Between two looks at a timeout that is about to pass."""
+ON_TIMEOUT = {"cancel": CommandKind.CANCEL, "suspend": CommandKind.SUSPEND}
+"""What a run's submitter may want of a supervisor when its timeout has passed."""
 MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
 
@@ -171,21 +173,25 @@ class Watcher(Ending):
             await add_event(tx, announce.unsupervised(task, self.run, self.ctx.wall()))
 
     async def _look_at_the_clock(self, task: Task) -> None:
-        """End a run that has passed its timeout, if its submitter asked for that."""
+        """Cancel or suspend a run that has passed its timeout, if its submitter asked for that."""
         limit: int | None = task.spec.get("timeout")
-        is_wanted = task.spec.get("onTimeout") == "cancel"
-        if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
+        kind = ON_TIMEOUT.get(task.spec.get("onTimeout", ""))
+        if kind is None or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
+        if task.state is State.SUSPENDED:
+            return  # its clock stands; it is looked at again when it goes on
         left = limit / 1000 - self._age_s(task)
         if left > 0:
             self.look_within(max(left, MIN_LOOK_S))
             return
         now = self.ctx.wall()
+        said = f"its timeout of {human_duration(limit / 1000)}"
+        # Its submitter wanted it, so that no policy resumes it.
+        whose = {"policy": True} if kind is CommandKind.CANCEL else {"timeout": True}
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)
             await add_event(tx, announce.timed_out(task, self.run, now))
-            origin = {"by": f"its timeout of {human_duration(limit / 1000)}", "policy": True}
-            command = Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
+            command = Command(f"timeout-{self.run.id}", kind, task.id, {}, {"by": said, **whose}, now)
             await add_command(tx, command)
         self.run = replace(self.run, overdue_at=now)
 

@@ -25,6 +25,7 @@ THEMES = {
     "rules": "Judging runs",
     "detection": "Recognition, by scenarios with known truth",
     "arrival": "From a threshold to a client",
+    "checkpoint": "Keeping a work tree",
     "events": "A registry with a million events",
 }
 BUSY_LOAD = 0.5

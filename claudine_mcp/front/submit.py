@@ -63,6 +63,7 @@ class TaskRequest:
     not_before: str | None = None
     timeout: int | str | None = None
     on_timeout: str | None = None
+    checkpoint_interval: int | str | None = None
     labels: Sequence[str] = ()
     resources: Mapping[str, Any] | None = None
 
@@ -136,7 +137,7 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
-    more = checked_resources(request.resources) | project_settings(project)
+    more = checked_resources(request.resources) | watch_settings(request, project)
     return Task(
         id=new_id(),
         kind=kind,
@@ -225,9 +226,13 @@ def task_environment(env: Mapping[str, str], more: Mapping[str, str] | None) -> 
     return {**kept, **(more or {})}
 
 
-def project_settings(project: ProjectDefaults) -> JSON:
-    """Give what a project's file says of the watch over its tasks, as it belongs into a spec: by dotted key."""
+def watch_settings(request: TaskRequest, project: ProjectDefaults) -> JSON:
+    """Give what a task or its project says of the watch over it, as it belongs into a spec: by dotted key."""
+    interval = project.checkpoint_interval
+    if request.checkpoint_interval is not None:
+        interval = parse_duration_ms(request.checkpoint_interval, "checkpointInterval")
     own = {
+        "monitoring.checkpointInterval": interval,
         "monitoring.stallThreshold": project.stall_threshold,
         "limits.maxMemoryPerTask": project.max_memory_per_task,
     }

@@ -17,12 +17,15 @@ THEMES = {
     "throughput": "From submission to end",
     "idle": "Idle, with 20 running tasks",
     "delegation": "A delegated Claude Code",
+    "hibernation": "Hibernating and resuming a Claude Code",
     "stream": "Reading what a delegated run prints",
     "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",
+    "suspend": "Suspending a tree",
     "rules": "Judging runs",
     "detection": "Recognition, by scenarios with known truth",
     "arrival": "From a threshold to a client",
+    "checkpoint": "Keeping a work tree",
     "events": "A registry with a million events",
 }
 BUSY_LOAD = 0.5

@@ -12,6 +12,8 @@ from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.input import prompt_of
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -79,7 +81,9 @@ def delegate(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
+    can_checkpoint: CanCheckpoint = False,
     extra_arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,8 +120,10 @@ def delegate(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
         worktree=worktree,
+        resources={"canCheckpoint": True} if can_checkpoint else None,
         extra_args=extra_arg or [],
     )
 

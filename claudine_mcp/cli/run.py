@@ -10,6 +10,8 @@ import typer
 from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -55,8 +57,10 @@ def run(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     worktree: Worktree = False,
+    can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -78,8 +82,10 @@ def run(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
         worktree=worktree,
+        resources={"canCheckpoint": True} if can_checkpoint else None,
     )
 
     async def submit(front: Front) -> int:

@@ -33,6 +33,9 @@ DependsOn = Annotated[
 NotBefore = Annotated[str | None, typer.Option(help="Not before this RFC 3339 time.")]
 Timeout = Annotated[str | None, typer.Option(help='How long it may take, like "30m".')]
 OnTimeout = Annotated[str | None, typer.Option(help="notify (default), suspend or cancel.")]
+CheckpointInterval = Annotated[
+    str | None, typer.Option(help='Time between automatic checkpoints, like "10m"; default: the settings\'.')
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
 Worktree = Annotated[
     bool,
@@ -40,6 +43,10 @@ Worktree = Annotated[
         "--worktree",
         help="Work in a git worktree and branch of its own, which are kept at the end if anything was changed.",
     ),
+]
+CanCheckpoint = Annotated[
+    bool,
+    typer.Option("--can-checkpoint", help="It may be hibernated without asking when memory is short."),
 ]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")

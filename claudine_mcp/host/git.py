@@ -49,9 +49,9 @@ def git(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     config: Sequence[str] = (),
-    hold: Sequence[int] = (),
     timeout_s: float = TIMEOUT_S,
     umask: int = -1,
+    passed_on: Sequence[int] = (),
 ) -> bytes:
     """Run git in a folder; give what it printed.
 
@@ -61,9 +61,9 @@ def git(
         stdin: what it can read.
         env: set besides, like `GIT_INDEX_FILE`. Nothing of git is inherited from this process.
         config: settings like `core.autocrlf=false`, of which later ones win; hooks stay off whatever they say.
-        hold: descriptors that it has open, too, so that a lock outlives this process as long as git does.
         timeout_s: after which it is killed.
         umask: of what it writes; -1: this process's.
+        passed_on: descriptors that stay open in it, like one that holds a lock.
 
     Raises:
         GitError: it failed, took too long, or is not installed.
@@ -79,7 +79,7 @@ def git(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             umask=umask,
-            pass_fds=hold,
+            pass_fds=passed_on,
         ) as process:
             printed, said = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:

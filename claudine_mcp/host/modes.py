@@ -25,6 +25,10 @@ class Modes:
         """Give what a file would have if it were not named."""
         return self.executable if mode & stat.S_IXUSR else self.plain
 
+    def of(self, path: str, *, is_executable: bool) -> int:
+        """Give the mode of a file."""
+        return self.others.get(path, self.executable if is_executable else self.plain)
+
     def updated(self, seen: Mapping[str, int], gone: Iterable[str]) -> Modes:
         """Give them with what was seen of some paths now."""
         others = {path: mode for path, mode in self.others.items() if path not in seen}

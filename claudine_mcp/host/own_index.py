@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from claudine_mcp.host.shadow import Shadow, listed, paths_of
@@ -95,13 +96,21 @@ def begin(shadow: Shadow, entries: Sequence[Entry]) -> dict[str, os.stat_result]
             seen[entry.path] = os.lstat(shadow.tree.top / entry.path)
     is_plain = all(entry.tag == "H" for entry in entries) and entries
     if is_plain and not any(shadow.tree.git_dir.glob("sharedindex.*")):
-        draft = shadow.path / "index.draft"
-        shutil.copyfile(shadow.tree.index, draft)
-        draft.replace(shadow.index)
+        _copy(shadow.tree.index, shadow.index)
         put(shadow, _converted(shadow, entries, seen))
     else:
         put(shadow, one_a_path(entries).values())
     return seen
+
+
+def _copy(index: Path, copy: Path) -> None:
+    """Copy an index with its time, by which git knows whether a file may have changed within the same second."""
+    draft = copy.with_suffix(".draft")
+    with index.open("rb") as source, draft.open("wb") as target:
+        found = os.fstat(source.fileno())
+        shutil.copyfileobj(source, target)
+    os.utime(draft, ns=(found.st_atime_ns, found.st_mtime_ns))
+    draft.replace(copy)
 
 
 def _converted(shadow: Shadow, entries: Sequence[Entry], seen: Mapping[str, os.stat_result]) -> list[Entry]:

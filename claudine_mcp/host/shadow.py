@@ -21,6 +21,8 @@ from claudine_mcp.host.git import TIMEOUT_S, GitError, git
 from claudine_mcp.host.work_trees import WorkTree
 
 ATTRIBUTES: Final = "* -text -eol -crlf -ident -filter -working-tree-encoding\n"
+UMASK: Final = 0o022
+"""Of objects and refs in the user's repository, which others may read; the supervisor's own is stricter."""
 _LOCK_EVERY_S: Final = 0.05
 _IDENTITY: Final = {
     f"GIT_{who}_{what}": value
@@ -113,7 +115,15 @@ class Shadow:
             "GIT_NO_LAZY_FETCH": "1",
             **_IDENTITY,
         }
-        return git(self.tree.top, *arguments, stdin=stdin, env=env, config=self._settings, hold=(self._lock,))
+        return git(
+            self.tree.top,
+            *arguments,
+            stdin=stdin,
+            env=env,
+            config=self._settings,
+            umask=UMASK,
+            passed_on=(self._lock,),
+        )
 
     def user_git(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Run git on the work tree as its user would.
@@ -122,7 +132,15 @@ class Shadow:
             GitError: it failed.
         """
         settings = ("core.logAllRefUpdates=false", "core.splitIndex=false")
-        return git(self.tree.top, *arguments, stdin=stdin, env=env or {}, config=settings, hold=(self._lock,))
+        return git(
+            self.tree.top,
+            *arguments,
+            stdin=stdin,
+            env=env or {},
+            config=settings,
+            umask=UMASK,
+            passed_on=(self._lock,),
+        )
 
     def recall(self) -> dict[str, Any] | None:
         """Give what was noted of the newest snapshot; None: our index may not be trusted."""

@@ -105,7 +105,7 @@ def add(repository: Path, path: Path, branch: str, at: str, *, umask: int = -1) 
                 "--quiet",
                 *where,
                 umask=umask,
-                hold=[lock],
+                passed_on=[lock],
                 timeout_s=ADD_TIMEOUT_S,
             )
         except GitError:

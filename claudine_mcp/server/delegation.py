@@ -10,6 +10,7 @@ from pydantic import Field
 
 from claudine_mcp.front.views import View
 from claudine_mcp.server.parameters import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -17,6 +18,7 @@ from claudine_mcp.server.parameters import (
     NotBefore,
     OnTimeout,
     PriorityName,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -67,7 +69,9 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     notBefore: NotBefore = None,
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
+    checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
+    resources: ResourcesParameter = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
     worktree: Worktree = False,
     wait: Wait = False,
@@ -97,8 +101,10 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
+            checkpoint_interval=checkpointInterval,
             labels=labels or [],
             worktree=worktree,
+            resources=None if resources is None else resources.model_dump(),
             extra_args=extraArgs or [],
         ),
     )

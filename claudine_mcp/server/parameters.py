@@ -30,6 +30,12 @@ OnTimeout = Annotated[
         description="what happens when the timeout has passed: suspend stops the task, cancel ends it. Default notify"
     ),
 ]
+CheckpointInterval = Annotated[
+    int | str | None,
+    Field(
+        description='time between its automatic checkpoints: milliseconds, or "10m"; default: the settings\''
+    ),
+]
 Labels = Annotated[list[str] | None, Field(description="words to find it by")]
 Worktree = Annotated[
     bool,
@@ -39,6 +45,19 @@ Worktree = Annotated[
     ),
 ]
 Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
+
+
+class Resources(BaseModel):
+    """What a task allows to be done with it when memory is short."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    canCheckpoint: bool = Field(  # noqa: N815 - the interface's spelling
+        default=False, description="it may be hibernated without asking"
+    )
+
+
+ResourcesParameter = Annotated[Resources | None, Field(description="what may be done when memory is short")]
 
 
 class DependencyParameter(BaseModel):

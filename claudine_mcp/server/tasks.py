@@ -11,6 +11,7 @@ from pydantic import Field
 from claudine_mcp.front.filters import TaskFilter
 from claudine_mcp.front.views import TaskRow, View
 from claudine_mcp.server.parameters import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -19,6 +20,7 @@ from claudine_mcp.server.parameters import (
     OnTimeout,
     PriorityName,
     Reason,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -68,8 +70,10 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     notBefore: NotBefore = None,
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
+    checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
     worktree: Worktree = False,
+    resources: ResourcesParameter = None,
     wait: Wait = False,
 ) -> Submitted:
     """Run a command as a background task that outlives this session: a build, a test suite, a training run.
@@ -92,8 +96,10 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
+            checkpoint_interval=checkpointInterval,
             labels=labels or [],
             worktree=worktree,
+            resources=None if resources is None else resources.model_dump(),
         )
     )
     return await submitted(ctx, front, task.id, wait=wait)

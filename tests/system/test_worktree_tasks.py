@@ -200,6 +200,7 @@ async def test_a_worktree_that_cannot_be_made_is_the_reason_of_the_task(home: Ho
     (repository / ".gitattributes").write_text("*.txt filter=broken\n")
     commit_all(repository)
     git_in(repository, "config", "filter.broken.smudge", "false")
+    git_in(repository, "config", "filter.broken.clean", "cat")
     git_in(repository, "config", "filter.broken.required", "true")
     async with home.front() as front:
         done = await settled(front, await front.submit_command(wanted("true")))

@@ -244,6 +244,7 @@ def test_what_cannot_be_made_leaves_nothing(made: Made) -> None:
     (made.repository / ".gitattributes").write_text("*.txt filter=broken\n")
     base = commit_all(made.repository)
     git_in(made.repository, "config", "filter.broken.smudge", "false")
+    git_in(made.repository, "config", "filter.broken.clean", "cat")
     git_in(made.repository, "config", "filter.broken.required", "true")
     with pytest.raises(GitError, match="smudge filter broken failed"):
         add(made.repository, made.path, BRANCH, base)

@@ -32,6 +32,8 @@ from claudine_mcp.host.worktree_state import (
 
 ADD_TIMEOUT_S: Final = 1800.0
 """A checkout of a large repository, with large files that are fetched, takes minutes."""
+HOLDERS: Final = ("refs/heads", "refs/remotes", "refs/tags")
+"""Refs that keep a commit for its user. Ours, of checkpoints, go when those are thinned."""
 CONDEMNED: Final = ".removed"
 """The ending of the name of a folder that is being removed."""
 _HALF_MADE: Final = "initializing"
@@ -232,7 +234,7 @@ def _refuse_unsaved(git_dir: Path, path: Path, base: str, with_commits: bool) ->
     if found.under_way:
         raise Unsaved(f"{found.under_way} that is under way")
     env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path)}
-    if not git(path, "for-each-ref", "--count=1", "--contains", "HEAD", env=env):
+    if not git(path, "for-each-ref", "--count=1", "--contains", "HEAD", *HOLDERS, env=env):
         raise Unsaved("commits that no branch has")
 
 

@@ -21,6 +21,7 @@ THEMES = {
     "sampling": "Looking at running tasks once a second",
     "chatty": "Following 20 delegated runs that have a lot to say",
     "rules": "Judging runs",
+    "policy": "Protective mode, in virtual time",
     "detection": "Recognition, by scenarios with known truth",
     "arrival": "From a threshold to a client",
     "events": "A registry with a million events",

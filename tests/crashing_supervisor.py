@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from claudine_mcp.executors import local
+from claudine_mcp.host import suspending
 from claudine_mcp.registry.database import Database, Transaction
 from claudine_mcp.supervisor import observation, orders, process, stopping
 from claudine_mcp.supervisor.context import Context
@@ -110,6 +111,7 @@ def patch() -> None:
     local.subprocess.Popen = TracedPopen
     local.Launched.go = around("go", local.Launched.go)
     stopping.send = around("signal", stopping.send)
+    suspending.send = around("signal", suspending.send)
     orders.shutil.rmtree = around("files", orders.shutil.rmtree)
     process.Context = TracedContext
     Retention.sweep = no_sweep

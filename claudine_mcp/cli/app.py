@@ -11,6 +11,7 @@ import typer
 import claudine_mcp
 from claudine_mcp.cli.config import config
 from claudine_mcp.cli.console import PROGRAM, close_quietly, note, prepare, say
+from claudine_mcp.cli.controls import hibernate, resume, suspend
 from claudine_mcp.cli.delegate import delegate
 from claudine_mcp.cli.demo import demo
 from claudine_mcp.cli.doctor import doctor
@@ -35,6 +36,9 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("metrics", metrics),
     ("wait", wait),
     ("cancel", cancel),
+    ("suspend", suspend),
+    ("hibernate", hibernate),
+    ("resume", resume),
     ("retry", retry),
     ("rm", rm),
     ("events", events),

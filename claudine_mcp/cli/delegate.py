@@ -12,6 +12,7 @@ from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.input import prompt_of
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
     Cwd,
     DependsOn,
     Labels,
@@ -79,6 +80,7 @@ def delegate(
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
     label: Labels = None,
+    can_checkpoint: CanCheckpoint = False,
     extra_arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,6 +117,7 @@ def delegate(
         timeout=timeout,
         on_timeout=on_timeout,
         labels=label or [],
+        resources={"canCheckpoint": True} if can_checkpoint else None,
         extra_args=extra_arg or [],
     )
 

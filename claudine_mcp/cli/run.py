@@ -10,6 +10,7 @@ import typer
 from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
     Cwd,
     DependsOn,
     Labels,
@@ -55,6 +56,7 @@ def run(
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
     label: Labels = None,
+    can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -77,6 +79,7 @@ def run(
         timeout=timeout,
         on_timeout=on_timeout,
         labels=label or [],
+        resources={"canCheckpoint": True} if can_checkpoint else None,
     )
 
     async def submit(front: Front) -> int:

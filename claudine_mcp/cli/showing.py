@@ -37,7 +37,7 @@ def tasks_table(rows: Sequence[TaskRow]) -> None:
         took = "" if row.runtime_seconds is None else human_duration(row.runtime_seconds)
         submitted = ago(parse_time(row.created_at, "createdAt"))
         asked = None if row.question is None else asks(row.question)
-        noted = asked or row.alert or row.reason or progress_words(row.progress)
+        noted = asked or row.alert or row.reason or _suspended(row) or progress_words(row.progress)
         cells.append([row.task_id, standing(row), row.priority, submitted, took, row.name, noted])
     headers = ["ID", "STATE", "PRIORITY", "SUBMITTED", "TOOK", "NAME", "NOTE"]
     table(headers, cells, shorten=5, style_of=STYLE_OF)
@@ -62,7 +62,7 @@ def rows_table(rows: Sequence[TaskRow]) -> None:
             row.priority,
             human_duration(row.runtime_seconds or 0),
             row.name,
-            progress_words(row.progress),
+            _suspended(row) or progress_words(row.progress),
         ]
         for row in rows
     ]
@@ -99,6 +99,7 @@ def task_fields(view: TaskView) -> None:
             ("task", view.task_id),
             ("name", view.name),
             ("state", state),
+            ("suspended", _suspended(view)),
             ("waits", None if view.queue is None else f"at place {view.queue.position}: {view.queue.reason}"),
             ("until", None if view.queue is None else view.queue.until),
             ("command", command or None),
@@ -174,6 +175,13 @@ def _use(sample: SampleView) -> str:
     cpu = "" if sample.cpu_percent is None else f", {sample.cpu_percent:g} % of a CPU"
     processes = plural(sample.processes, "process", "processes")
     return f"{human_size(memory)} in {processes}{stopped}{cpu}, {human_duration(sample.age_seconds)} ago"
+
+
+def _suspended(row: TaskRow) -> str | None:
+    if row.stopped is None:
+        return None
+    why = f": {row.stopped['why']}" if "why" in row.stopped else ""
+    return f"by the {row.stopped['by']}, {ago(parse_time(row.stopped['since'], 'since'))}{why}"
 
 
 def _leftovers(view: TaskView) -> str | None:

@@ -32,8 +32,12 @@ DependsOn = Annotated[
 ]
 NotBefore = Annotated[str | None, typer.Option(help="Not before this RFC 3339 time.")]
 Timeout = Annotated[str | None, typer.Option(help='How long it may take, like "30m".')]
-OnTimeout = Annotated[str | None, typer.Option(help="notify (default) or cancel.")]
+OnTimeout = Annotated[str | None, typer.Option(help="notify (default), suspend or cancel.")]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
+CanCheckpoint = Annotated[
+    bool,
+    typer.Option("--can-checkpoint", help="It may be hibernated without asking when memory is short."),
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")
 ]

@@ -14,6 +14,9 @@ DONE, FAILED, USAGE, NOT_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 _COMMAND_OF = {
     "ListTasks": "list",
     "CancelTask": "cancel",
+    "SuspendTask": "suspend",
+    "HibernateTask": "hibernate",
+    "ResumeTask": "resume",
     "TaskStatus": "status",
     "TaskLogs": "logs",
     "TaskMetrics": "metrics",

@@ -11,10 +11,10 @@ from claudine_mcp.core.models import Event, Severity
 HANDED_AT_MOST = 3
 """How often one caller is given an alert that nobody answers: after that it has been heard."""
 
-OFFERED = frozenset({"allow", "deny", "continue", "snooze", "cancel"})
+OFFERED = frozenset({"allow", "deny", "continue", "snooze", "suspend", "resume", "hibernate", "cancel"})
 """What can be answered to alerts; each offers some of these."""
 
-FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended"})
+FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended", "task:hibernated"})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})
 
@@ -56,6 +56,8 @@ def passed_with(event: Event) -> Passed | None:
     """Say which alerts are over because of an event."""
     if event.type in FRESH_STARTS:
         return Passed(event.task_id)
+    if event.type == "task:resumed":
+        return Passed(event.task_id, "task:suspended")
     if event.type in RECOVERIES:
         return Passed(event.task_id, event.data.get("of"), event.data.get("alertId"))
     return None

@@ -7,6 +7,7 @@ from typing import Final
 TYPES: Final = frozenset(
     {
         "api:limited",
+        "limit:budget",
         "limit:concurrency",
         "monitoring:configured",
         "supervisor:adopted",
@@ -19,6 +20,7 @@ TYPES: Final = frozenset(
         "task:disk-io",
         "task:ended",
         "task:fd-limit",
+        "task:hibernated",
         "task:high-memory",
         "task:leftovers",
         "task:log-limit",
@@ -31,9 +33,11 @@ TYPES: Final = frozenset(
         "task:recovered",
         "task:repeating",
         "task:requeued",
+        "task:resumed",
         "task:runaway-cpu",
         "task:stalled",
         "task:started",
         "task:stuck-phase",
+        "task:suspended",
     }
 )

@@ -81,6 +81,7 @@ class Task:
             (seconds since the epoch), `why`.
         resumes: how often it was resumed by itself since anybody asked for that.
         worktree: the git worktree that it was given: `path`, `branch`, `repository`, `base`.
+        suspended_s: of its run, as in `Run`.
     """
 
     id: str
@@ -111,8 +112,22 @@ class Task:
     stopped: JSON | None = None
     resumes: int = 0
     worktree: JSON | None = None
+    suspended_s: float = 0.0
     submitter: JSON = field(default_factory=dict[str, Any])
     seq: int = 0
+
+    def ran_s(self, now: float) -> float | None:
+        """Give for how long its run has run, or ran, suspended time apart; None before its start.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        if self.started_at is None:
+            return None
+        end = now if self.ended_at is None else self.ended_at
+        if self.stopped is not None:
+            end = min(end, self.stopped["at"])
+        return max(0.0, end - self.started_at - self.suspended_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +137,7 @@ class Run:
     Attributes:
         keeper: as `main`, an `Identity` in its text form.
         suspended_s: for how long it has been suspended, a suspension that lasts apart.
+        resumed_at: when the last suspension was over.
     """
 
     task_id: str
@@ -138,6 +154,7 @@ class Run:
     outcome: Outcome | None = None
     reason: str | None = None
     suspended_s: float = 0.0
+    resumed_at: float | None = None
 
     @property
     def id(self) -> str:

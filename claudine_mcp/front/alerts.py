@@ -13,6 +13,7 @@ from claudine_mcp.core.units import parse_duration_ms
 from claudine_mcp.front import dialogue
 from claudine_mcp.front.alert_views import QUESTIONS, AlertView, actions, alert_view
 from claudine_mcp.front.clients import caller_of, concerns
+from claudine_mcp.front.controls import CONTROLS
 from claudine_mcp.front.front import Front
 from claudine_mcp.registry.alerts import Alert, get_alert, hand_out, open_alerts
 from claudine_mcp.registry.commands import open_questions
@@ -102,6 +103,10 @@ async def answer(
         _, done = await front.cancel(str(alert.event.task_id), f"the answer to alert {alert_id}")
         return "it was cancelled" if done["changed"] else str(done.get("reason"))
     args: JSON = {"alertId": alert_id, "action": action}
+    if action in CONTROLS:
+        said = await CONTROLS[action](front, str(alert.event.task_id), f"the answer to alert {alert_id}")
+        await front.command(CommandKind.ANSWER, None, args)
+        return said
     if action == "snooze":
         args["snoozeMs"] = parse_duration_ms(LATER if snooze is None else snooze, "snooze")
     result = await front.command(CommandKind.ANSWER, None, args)

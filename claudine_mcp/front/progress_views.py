@@ -102,7 +102,8 @@ def eta_view(task: Task, past: Sequence[PastRun], now: float) -> EtaView | None:
     """
     if task.state is State.SUSPENDED:
         return EtaView(unknown="it is suspended")
-    if task.state is not State.RUNNING or task.started_at is None:
+    ran_s = task.ran_s(now)
+    if task.state is not State.RUNNING or ran_s is None:
         return None
     known = (progress_of(task) or {}).get("eta", {"unknown": "it reports no progress"})
     if "p50At" in known:
@@ -114,7 +115,7 @@ def eta_view(task: Task, past: Sequence[PastRun], now: float) -> EtaView | None:
     from claudine_mcp.core.eta import Eta, from_history  # noqa: PLC0415
 
     title = class_of(task.kind, task.cwd, task.spec, task.labels).title
-    eta = from_history(past, max(now - task.started_at, 0.0), title)
+    eta = from_history(past, ran_s, title)
     if isinstance(eta, Eta):
         return _shown(eta.p50_s, eta.p90_s, f"{len(past)} earlier runs of {title}")
     return EtaView(unknown=f"{known['unknown']}; {eta.because}")

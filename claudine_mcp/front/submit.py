@@ -15,8 +15,10 @@ from typing import Any
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
+from claudine_mcp.core.resources import checked_resources
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
+from claudine_mcp.host.files import current_umask
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no i, l, o, u, so that ids can be read out."""
@@ -65,6 +67,7 @@ class TaskRequest:
     timeout: int | str | None = None
     on_timeout: str | None = None
     labels: Sequence[str] = ()
+    resources: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +144,13 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
+    more = checked_resources(request.resources) | project_settings(project)
     return Task(
         id=new_id(),
         kind=kind,
         name=checked_name(request.name) if request.name is not None else short(text) or str(kind),
         cwd=cwd,
-        spec={**spec, **project_settings(project), "umask": current_umask()},
+        spec={**spec, **more, "umask": current_umask()},
         priority=checked_priority(priority),
         state=State.QUEUED,
         created_at=now,
@@ -247,8 +251,8 @@ def checked_timeout(
         project.default_timeout if project.default_timeout is not None else settings.limits.default_timeout
     )
     limit = default if timeout is None else parse_duration_ms(timeout, "timeout")
-    if on_timeout is not None and on_timeout not in {"notify", "cancel"}:
-        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify" or "cancel".')
+    if on_timeout not in {None, "notify", "suspend", "cancel"}:
+        raise InvalidInput("onTimeout", f"{on_timeout!r} is unknown", 'Give "notify", "suspend" or "cancel".')
     if on_timeout is not None and limit is None:
         raise InvalidInput(
             "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'
@@ -311,19 +315,6 @@ def short(text: str, limit: int = 60) -> str:
     """Give a name for a command: its first line, without control characters, shortened."""
     line = _CONTROL.sub(" ", text.strip().splitlines()[0]).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def current_umask() -> int:
-    """Give this process's umask without changing it, which in a program with threads would be a race."""
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    except OSError:
-        pass
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:

@@ -69,7 +69,10 @@ class TaskRow(View):
     created_at: str
     started_at: str | None = None
     ended_at: str | None = None
-    runtime_seconds: float | None = None
+    runtime_seconds: float | None = Field(default=None, description="suspended time apart")
+    stopped: dict[str, str] | None = Field(
+        default=None, description="who suspended or hibernated it (user, policy), since when and why"
+    )
     leftovers: int | None = Field(default=None, description="processes that it started and that live on")
     labels: list[str] | None = None
     supervised: bool | None = Field(
@@ -123,7 +126,7 @@ class TaskView(TaskRow):
         default=None, description="what is wrong with it; AnswerAlert answers"
     )
     silent_for_seconds: float | None = Field(
-        default=None, description="since its last output, while it is active"
+        default=None, description="since its last output, or since it was resumed, while it is active"
     )
     sample: SampleView | None = Field(default=None, description="while it is active; TaskMetrics has more")
     session_id: str | None = None
@@ -139,6 +142,9 @@ class TaskView(TaskRow):
     )
     cost_usd: float | None = Field(default=None, description="of the last run")
     total_cost_usd: float | None = Field(default=None, description="of the session")
+    spent_usd: float | None = Field(default=None, description="of all runs of the task")
+    budget_left_usd: float | None = Field(default=None, description="of maxBudgetUsd")
+    resumes: int | None = Field(default=None, description="how often it went on by itself; claude.maxResumes")
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 
@@ -163,10 +169,7 @@ def moment(epoch_s: float | None) -> str | None:
 
 
 def _row_fields(task: Task, now: float) -> dict[str, Any]:
-    runtime = None
-    if task.started_at is not None:
-        end = task.ended_at if task.ended_at is not None else now
-        runtime = round(max(0.0, end - task.started_at), 3)
+    runtime_s = task.ran_s(now)
     return {
         "task_id": task.id,
         "name": task.name,
@@ -180,11 +183,20 @@ def _row_fields(task: Task, now: float) -> dict[str, Any]:
         "created_at": format_time(task.created_at),
         "started_at": moment(task.started_at),
         "ended_at": moment(task.ended_at),
-        "runtime_seconds": runtime,
+        "runtime_seconds": None if runtime_s is None else round(runtime_s, 3),
+        "stopped": _stopped(task),
         "leftovers": task.leftovers or None,
         "labels": list(task.labels) or None,
         "supervised": None if task.supervised else False,
     }
+
+
+def _stopped(task: Task) -> dict[str, str] | None:
+    stopped = task.stopped
+    if stopped is None:
+        return None
+    why: dict[str, str] = {"why": stopped["why"]} if stopped["why"] else {}
+    return {"by": stopped["by"], "since": format_time(stopped["at"]), **why}
 
 
 def row_of(task: Task, asked: Command | None = None, alert: Event | None = None) -> TaskRow:
@@ -218,7 +230,9 @@ def view_of(
         sizes[f"{stream}_bytes"] = found.st_size
         if found.st_size:
             last_output.append(found.st_mtime)
+    last_output += [run.resumed_at for run in runs if run.n == task.run and run.resumed_at is not None]
     active = task.state not in {State.QUEUED, State.ENDED, State.HIBERNATED}
+    is_silent = active and task.state is not State.SUSPENDED and bool(last_output)
     timeout: int | None = task.spec.get("timeout")
     seen: dict[str, Any] = {key: value for key, value in (task.seen or {}).items() if key != "progress"}
     if not active:
@@ -234,13 +248,14 @@ def view_of(
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,
+        resumes=task.resumes or None,
         killed_for_memory=task.killed_for_memory or None,
         queue=queue,
         depends_on=[{"taskId": item.task_id, "on": item.on} for item in task.depends_on] or None,
         not_before=moment(task.not_before),
         timeout_seconds=None if timeout is None else timeout / 1000,
         on_timeout=task.spec.get("onTimeout"),
-        silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if active and last_output else None,
+        silent_for_seconds=round(max(0.0, now - max(last_output)), 1) if is_silent else None,
         earlier_runs=[run_view(run) for run in runs if run.n < task.run and run.started_at is not None]
         or None,
         note=None

@@ -20,12 +20,12 @@ _ITS_OWN_END = {Outcome.SUCCEEDED, Outcome.FAILED}
 
 
 async def past_runs(tx: Transaction, task: Task) -> list[PastRun]:
-    """Give how long the last runs of a task's class took, those of its own included; the newest first.
+    """Give how long the last runs of a task's class took, suspended time apart, its own included; the newest first.
 
     A run that was cancelled, or ended by a signal from elsewhere, is censored: it would have taken longer.
     """
     wanted = class_of(task.kind, task.cwd, task.spec, task.labels)
-    columns = "kind, spec, labels, runs.started_at, exited_at, runs.outcome, runs.signal"
+    columns = "kind, spec, labels, runs.started_at, exited_at, suspended_s, runs.outcome, runs.signal"
     over = "runs.started_at IS NOT NULL AND exited_at IS NOT NULL"
     rows = await tx.all(
         f"SELECT {columns} FROM (SELECT id AS recent, kind AS of, cwd AS place FROM tasks INDEXED BY tasks_by_end"
@@ -41,7 +41,9 @@ async def past_runs(tx: Transaction, task: Task) -> list[PastRun]:
         if class_of(Kind(row["kind"]), task.cwd, json.loads(row["spec"]), labels) != wanted:
             continue
         is_censored = row["outcome"] not in _ITS_OWN_END or row["signal"] is not None
-        found.append(PastRun(max(row["exited_at"] - row["started_at"], 0.0), is_censored))
+        found.append(
+            PastRun(max(row["exited_at"] - row["started_at"] - row["suspended_s"], 0.0), is_censored)
+        )
         if len(found) == ENOUGH_RUNS:
             break
     return found

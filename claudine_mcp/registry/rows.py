@@ -24,11 +24,12 @@ from claudine_mcp.core.states import Outcome, State
 TASK_COLUMNS = (
     "seq, id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, outcome, reason, "
     "exit_code, signal, killed_for_memory, created_at, queued_at, started_at, ended_at, not_before, "
-    "run, hold, supervised, leftovers, session_id, seen, stopped, resumes, worktree"
+    "run, hold, supervised, leftovers, session_id, seen, stopped, resumes, worktree, "
+    "(SELECT suspended_s FROM runs WHERE task_id = tasks.id AND n = tasks.run) AS suspended_s"
 )
 RUN_COLUMNS = (
     "task_id, n, admitted_at, keeper, main, started_at, exited_at, gone_at, overdue_at, "
-    "exit_code, signal, outcome, reason, suspended_s"
+    "exit_code, signal, outcome, reason, suspended_s, resumed_at"
 )
 """Without `seen`, which can be large and is for the run's own watcher."""
 LAST_SEQ = 2**63 - 1
@@ -85,6 +86,7 @@ def task_of(row: Row) -> Task:
         stopped=optional(row["stopped"]),
         resumes=row["resumes"],
         worktree=optional(row["worktree"]),
+        suspended_s=row["suspended_s"] or 0.0,
     )
 
 

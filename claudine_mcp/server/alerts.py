@@ -44,7 +44,7 @@ async def AnswerAlert(  # noqa: N802
     ctx: Ctx,
     alertId: Annotated[int, Field(description="of the alert; seq of the event that raised it")],
     action: Annotated[
-        Literal["allow", "deny", "continue", "cancel", "snooze"],
+        Literal["allow", "deny", "continue", "suspend", "resume", "cancel", "snooze"],
         Field(description="one of the alert's `actions`"),
     ],
     message: Annotated[str | None, Field(description="with deny: why, or what to do instead")] = None,

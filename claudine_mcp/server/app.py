@@ -18,7 +18,18 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import alerts, delegation, monitoring, plugin, prompts, reading, resources, tasks
+from claudine_mcp.server import (
+    alerts,
+    controls,
+    delegation,
+    hibernation,
+    monitoring,
+    plugin,
+    prompts,
+    reading,
+    resources,
+    tasks,
+)
 from claudine_mcp.server.extension import TasksExtension
 from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
@@ -146,7 +157,7 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
     )
     server.middleware.append(meet)
     pump.register(server.lowlevel)
-    for theme in (delegation, tasks, reading, monitoring, alerts):
+    for theme in (delegation, tasks, controls, hibernation, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
     prompts.register(server, session)

@@ -14,6 +14,9 @@ from claudine_mcp.server.forms import clean, elicitation, reply_of
 
 MEANINGS = {
     "continue": "let it go on; you hear of it when something changes",
+    "suspend": "stop it where it is, until it is resumed; its memory stays taken",
+    "hibernate": "end its processes, which frees its memory, and go on later (ResumeTask)",
+    "resume": "let it go on from where it was stopped",
     "cancel": "end it, with everything that it started",
     "snooze": f"ask again later: in {LATER}, or as long as is said below",
 }

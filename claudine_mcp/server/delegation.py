@@ -17,6 +17,7 @@ from claudine_mcp.server.parameters import (
     NotBefore,
     OnTimeout,
     PriorityName,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -67,6 +68,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
     labels: Labels = None,
+    resources: ResourcesParameter = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
     wait: Wait = False,
 ) -> Submitted:
@@ -96,6 +98,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             timeout=timeout,
             on_timeout=onTimeout,
             labels=labels or [],
+            resources=None if resources is None else resources.model_dump(),
             extra_args=extraArgs or [],
         ),
     )

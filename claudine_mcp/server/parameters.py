@@ -25,11 +25,26 @@ Timeout = Annotated[
     Field(description='how long a run may take before you are told: milliseconds, or "30m"; it is not ended'),
 ]
 OnTimeout = Annotated[
-    Literal["notify", "cancel"] | None,
-    Field(description="what happens when the timeout has passed; cancel ends the task. Default notify"),
+    Literal["notify", "suspend", "cancel"] | None,
+    Field(
+        description="what happens when the timeout has passed: suspend stops the task, cancel ends it. Default notify"
+    ),
 ]
 Labels = Annotated[list[str] | None, Field(description="words to find it by")]
 Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
+
+
+class Resources(BaseModel):
+    """What a task allows to be done with it when memory is short."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    canCheckpoint: bool = Field(  # noqa: N815 - the interface's spelling
+        default=False, description="it may be hibernated without asking"
+    )
+
+
+ResourcesParameter = Annotated[Resources | None, Field(description="what may be done when memory is short")]
 
 
 class DependencyParameter(BaseModel):

@@ -19,6 +19,7 @@ from claudine_mcp.server.parameters import (
     OnTimeout,
     PriorityName,
     Reason,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -68,6 +69,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
     labels: Labels = None,
+    resources: ResourcesParameter = None,
     wait: Wait = False,
 ) -> Submitted:
     """Run a command as a background task that outlives this session: a build, a test suite, a training run.
@@ -91,6 +93,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             timeout=timeout,
             on_timeout=onTimeout,
             labels=labels or [],
+            resources=None if resources is None else resources.model_dump(),
         )
     )
     return await submitted(ctx, front, task.id, wait=wait)

@@ -9,7 +9,7 @@ from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Event, Run, Severity, Task
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
-from claudine_mcp.core.units import human_duration, human_size
+from claudine_mcp.core.units import format_time, human_duration, human_size
 
 SEVERITY_OF = {
     Outcome.SUCCEEDED: Severity.INFO,
@@ -64,6 +64,20 @@ def requeued(task: Task, why: str, at: float) -> Event:
         at,
         task_id=task.id,
         data={"taskId": task.id, "reason": why},
+    )
+
+
+def goes_on_later(task: Task, why: str, until: float, at: float, *, most: int) -> Event:
+    """The API has failed a run, and its task goes on by itself; for the last time after `most` of them."""
+    when = f"it goes on by itself at {format_time(until)} ({task.resumes + 1} of {most})"
+    return Event(
+        "task:requeued",
+        Severity.NOTICE,
+        f"{task.name} ({task.id}) is queued again: {why}; {when}",
+        at,
+        task_id=task.id,
+        run_id=f"{task.id}.{task.run}",
+        data={"taskId": task.id, "reason": why, "until": format_time(until), "resumes": task.resumes + 1},
     )
 
 
@@ -124,16 +138,18 @@ def unsupervised(task: Task, run: Run, at: float) -> Event:
 
 
 def timed_out(task: Task, run: Run, at: float) -> Event:
-    """A run takes longer than its timeout, and is cancelled because its submitter wanted that."""
+    """A run takes longer than its timeout, and is cancelled or suspended because its submitter wanted that."""
+    wanted = task.spec["onTimeout"]
+    done = "cancelled" if wanted == "cancel" else "suspended"
     limit = human_duration(task.spec["timeout"] / 1000)
     return Event(
         "task:overdue",
         Severity.NOTICE,
-        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is cancelled",
+        f"{task.name} ({task.id}) runs longer than its timeout of {limit}; it is {done}",
         at,
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": task.spec.get("onTimeout")},
+        data={"taskId": task.id, "timeout": task.spec["timeout"], "onTimeout": wanted},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +24,11 @@ def _ignore(_step: str) -> None:
 
 def _watch_nothing(_path: Path) -> None:
     """The clock finds it."""
+
+
+async def _weigh_nothing(_run_ids: Collection[str]) -> Mapping[str, TreeSample]:
+    """Nobody looks."""
+    return {}
 
 
 class Stream(NamedTuple):
@@ -72,6 +77,7 @@ class Context:
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
         watch: has the supervisor woken when this file grows.
+        weigh: samples some runs now, with their true memory.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
 
@@ -87,6 +93,7 @@ class Context:
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
     watch: Callable[[Path], None] = _watch_nothing
+    weigh: Callable[[Collection[str]], Awaitable[Mapping[str, TreeSample]]] = _weigh_nothing
     trace: Callable[[str], None] = _ignore
 
     @staticmethod

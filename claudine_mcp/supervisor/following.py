@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,8 @@ from claudine_mcp.workloads.base import Fate, Follower
 
 ACT_UPON_IT_IN_S = 0.05
 """When a step follows upon output that was read between two of them."""
+HELD = frozenset({State.SUSPENDED, State.STOPPING})
+"""States in which a run may be that was suspended and has not been resumed."""
 PENDING_S = 1.0
 """A message that keeps a run from ending may come to nothing, of which no output tells."""
 
@@ -36,6 +38,8 @@ class Following:
         run: the run, as it was admitted or found.
         to_launch: whether this supervisor has admitted the run and has yet to start its keeper.
         failed_launches: how many keepers of this task have left without a word before this run.
+        only_we_stop_it: whether it was this supervisor that decided to end the run, so that no other has signalled it.
+        suspended_since: since when it is suspended, on the monotonic clock; None: it is not.
     """
 
     ctx: Context
@@ -49,7 +53,9 @@ class Following:
         self.wake = anyio.Event()
         self._stepping = anyio.Lock()
         self.over = False
+        self.only_we_stop_it = False
         self.stopper: Stopper | None = None
+        self.suspended_since: float | None = None
         self._began_at: float | None = None
         self._exited_at: float | None = None
         self._next_look: float | None = None
@@ -58,7 +64,7 @@ class Following:
     def ran_s(self, started_at: float | None, at: float) -> float:
         """Give for how long the run had run; the time that the machine slept apart, whatever anyone does to its clock.
 
-        Of a run that another supervisor started, only from when this is called first.
+        Suspended time does not count. Of a run that another supervisor started, only from when this is called first.
 
         Args:
             started_at: seconds since the epoch; None: it has only just been started.
@@ -66,8 +72,34 @@ class Following:
         """
         if self._began_at is None:
             before_s = 0.0 if started_at is None else max(0.0, self.ctx.wall() - started_at)
-            self._began_at = self.ctx.mono() - before_s
+            self._began_at = self.ctx.mono() - before_s + self.run.suspended_s
+        if self.suspended_since is not None:
+            at = min(at, self.suspended_since)
         return max(0.0, at - self._began_at)
+
+    def found(self, task: Task) -> None:
+        """Note what a supervisor before this one had done with the run: since when it is suspended."""
+        if task.run == self.run.n and task.stopped is not None and task.state in HELD:
+            self.suspended_since = self.ctx.mono() - max(0.0, self.ctx.wall() - task.stopped["at"])
+
+    def suspended(self) -> None:
+        """Note that it is suspended from now on."""
+        self.suspended_since = self.ctx.mono()
+        if self._output is not None:
+            self._output.suspend(is_suspended=True)
+
+    def suspended_for_s(self) -> float:
+        """Give for how long it is suspended by now, without suspensions before this one; 0 if it is not."""
+        return 0.0 if self.suspended_since is None else max(0.0, self.ctx.mono() - self.suspended_since)
+
+    def resumed(self, suspended_s: float) -> None:
+        """Note that it goes on, after a suspension of so many seconds, as they were written down."""
+        self.run = replace(self.run, suspended_s=self.run.suspended_s + suspended_s)
+        self.suspended_since = None
+        if self._began_at is not None:
+            self._began_at += suspended_s
+        if self._output is not None:
+            self._output.suspend(is_suspended=False)
 
     def due(self) -> bool:
         """Whether anything has changed that a step would act upon. Costs a few system calls."""
@@ -118,6 +150,7 @@ class Following:
             async with self.ctx.db.read() as tx:
                 state = await run_seen(tx, self.run)
             self._output = RunOutput(self.ctx, task, self.seen, state)
+            self._output.is_suspended = self.suspended_since is not None
             if self._output.follower is not None:
                 self.ctx.watch(self.seen.path / "stdout.log")
         return self._output
@@ -163,7 +196,6 @@ class Following:
     async def _read_output(self, task: Task) -> None:
         """Read what was printed; end the input of a run that has nothing more to do."""
         output = await self.output(task)
-        output.is_suspended = task.state is State.SUSPENDED
         if output.read():
             self.wake.set()
         if output.wants_end_of_input():

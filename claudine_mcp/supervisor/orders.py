@@ -22,7 +22,9 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
+from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.watcher import Watcher
 
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
@@ -40,6 +42,8 @@ class Orders:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
+        self.controls = controls = Controls(ctx, watchers)
+        self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -50,6 +54,9 @@ class Orders:
             CommandKind.ASK: conversation.ask,
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
+            CommandKind.SUSPEND: controls.suspend,
+            CommandKind.HIBERNATE: hibernation.hibernate,
+            CommandKind.RESUME: hibernation.resume,
         }
 
     async def carry_out(self, command: Command) -> None:
@@ -93,6 +100,7 @@ class Orders:
                     reason=reason,
                     ended_at=now,
                     hold=None,
+                    stopped=None,
                 )
                 result: JSON = {
                     "changed": True,
@@ -151,6 +159,8 @@ class Orders:
                 killed_for_memory=0,
                 started_at=None,
                 ended_at=None,
+                stopped=None,
+                resumes=0,
                 queued_at=now,
                 supervised=1,
                 leftovers=0,

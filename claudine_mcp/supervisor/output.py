@@ -52,7 +52,7 @@ class RunOutput:
         follower: what understands all of its standard output; None for tasks of whose output only the end is
             looked at, for what it may say of progress.
         track: how far the run is, in the course of time.
-        is_suspended: whether the run is; set by whoever knows.
+        is_suspended: whether the run is; `suspend` says when that changes.
         stored_offset: up to where everything that it tells is in the registry: nobody reads that again.
     """
 
@@ -150,6 +150,12 @@ class RunOutput:
     def _announcement(self) -> Progress | None:
         is_on = self._ctx.settings.monitoring.enabled and not self._is_over
         return self.track.announcement(self._ctx.mono()) if is_on else None
+
+    def suspend(self, *, is_suspended: bool) -> None:
+        """The run is suspended, or goes on: from now on its time does not count, or does."""
+        self.is_suspended = is_suspended
+        self._look()
+        self._has_moved = True  # no estimate is shown of one that is suspended
 
     def press(self) -> None:
         """Have what is known written down soon, whether it is news or not: the log is to be shortened."""

@@ -19,18 +19,21 @@ from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.processes import MARKER
 from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
 from claudine_mcp.supervisor import announce
-from claudine_mcp.supervisor.ending import Ending
+from claudine_mcp.supervisor.resting import Resting
 from claudine_mcp.workloads import WORKLOADS, Launch
 
 MIN_LOOK_S = 0.1
 """Between two looks at a timeout that is about to pass."""
+ON_TIMEOUT = {"cancel": CommandKind.CANCEL, "suspend": CommandKind.SUSPEND}
+"""What a run's submitter may want of a supervisor when its timeout has passed."""
 MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
 
 
-class Watcher(Ending):
+class Watcher(Resting):
     """Follows one run."""
 
     async def step(self) -> None:
@@ -51,7 +54,7 @@ class Watcher(Ending):
         current = task.run == self.run.n and task.state in ACTIVE
         if not current:
             await self._linger(task, evidence)
-        elif task.state is State.STOPPING:
+        elif task.state in {State.STOPPING, State.HIBERNATING}:
             await self._stop(task, evidence)
         elif self.to_launch:
             await self._launch(task)
@@ -62,6 +65,16 @@ class Watcher(Ending):
         self.to_launch = False
         async with self.ctx.db.read() as tx:
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
+            spent = await spent_by(tx, task.id)
+        budget: float | None = task.spec.get("maxBudgetUsd")
+        if budget is not None and spent >= budget:
+            times = "its run" if len(runs) == 1 else f"its {len(runs)} runs"
+            await self._cannot_start(
+                task, f"its budget is spent: {spent:.4g} of {budget:.4g} USD (maxBudgetUsd) in {times}"
+            )
+            return
+        if budget is not None:  # Claude Code counts what a run costs, not what its session has cost
+            task = replace(task, spec={**task.spec, "maxBudgetUsd": round(budget - spent, 6)})
         try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
             folder = task_directory(self.ctx.state_dir, task.id)
@@ -171,21 +184,25 @@ class Watcher(Ending):
             await add_event(tx, announce.unsupervised(task, self.run, self.ctx.wall()))
 
     async def _look_at_the_clock(self, task: Task) -> None:
-        """End a run that has passed its timeout, if its submitter asked for that."""
+        """Cancel or suspend a run that has passed its timeout, if its submitter asked for that."""
         limit: int | None = task.spec.get("timeout")
-        is_wanted = task.spec.get("onTimeout") == "cancel"
-        if not is_wanted or limit is None or task.started_at is None or self.run.overdue_at is not None:
+        kind = ON_TIMEOUT.get(task.spec.get("onTimeout", ""))
+        if kind is None or limit is None or task.started_at is None or self.run.overdue_at is not None:
             return
+        if task.state is State.SUSPENDED:
+            return  # its clock stands; it is looked at again when it goes on
         left = limit / 1000 - self._age_s(task)
         if left > 0:
             self.look_within(max(left, MIN_LOOK_S))
             return
         now = self.ctx.wall()
+        said = f"its timeout of {human_duration(limit / 1000)}"
+        # Its submitter wanted it, so that no policy resumes it.
+        whose = {"policy": True} if kind is CommandKind.CANCEL else {"timeout": True}
         async with self.ctx.db.write() as tx:
             await update_run(tx, self.run, overdue_at=now)
             await add_event(tx, announce.timed_out(task, self.run, now))
-            origin = {"by": f"its timeout of {human_duration(limit / 1000)}", "policy": True}
-            command = Command(f"timeout-{self.run.id}", CommandKind.CANCEL, task.id, {}, origin, now)
+            command = Command(f"timeout-{self.run.id}", kind, task.id, {}, {"by": said, **whose}, now)
             await add_command(tx, command)
         self.run = replace(self.run, overdue_at=now)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +13,13 @@ from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
 from claudine_mcp.core.resources import checked_resources
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
 from claudine_mcp.host.files import current_umask
 
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no i, l, o, u, so that ids can be read out."""
-ID_LENGTH = 8
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
 MAX_COMMAND_BYTES = 1024 * 1024
@@ -87,11 +84,6 @@ class Submission:
     task: Task
     files: dict[str, bytes]
     wanted_dependencies: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-
-
-def new_id() -> str:
-    """Give a new id for a task or a command."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
 def check_command(

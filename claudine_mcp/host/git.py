@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,12 @@ TIMEOUT_S: Final = 120.0
 """For one call. A repository on a slow disk may take long; one that hangs must not hold up its caller for ever."""
 MAX_SAID: Final = 500
 
-_QUIET: Final = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+_QUIET: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "maintenance.auto=false"),
+)
 _OWN: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -42,6 +47,8 @@ def git(
     *arguments: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    config: Sequence[str] = (),
+    hold: Sequence[int] = (),
     timeout_s: float = TIMEOUT_S,
 ) -> bytes:
     """Run git in a folder; give what it printed.
@@ -51,19 +58,23 @@ def git(
         arguments: the git command and its arguments.
         stdin: what it can read.
         env: set besides, like `GIT_INDEX_FILE`. Nothing of git is inherited from this process.
+        config: settings like `core.autocrlf=false`, of which later ones win; hooks stay off whatever they say.
+        hold: descriptors that it has open, too, so that a lock outlives this process as long as git does.
         timeout_s: after which it is killed.
 
     Raises:
         GitError: it failed, took too long, or is not installed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    settings = [part for value in config for part in ("-c", value)]
     try:
         done = subprocess.run(
-            ["git", "--no-pager", *_QUIET, *arguments],  # noqa: S607 - the user's own git
+            ["git", "--no-pager", *settings, *_QUIET, *arguments],  # noqa: S607 - the user's own git
             cwd=folder,
             env={**inherited, **_OWN, **(env or {})},
             input=stdin,
             capture_output=True,
+            pass_fds=hold,
             timeout=timeout_s,
             check=False,
         )

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 import claudine_mcp
 from claudine_mcp.server import (
     alerts,
+    checkpoints,
     controls,
     delegation,
     hibernation,
@@ -157,7 +158,7 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
     )
     server.middleware.append(meet)
     pump.register(server.lowlevel)
-    for theme in (delegation, tasks, controls, hibernation, reading, monitoring, alerts):
+    for theme in (delegation, tasks, controls, hibernation, checkpoints, reading, monitoring, alerts):
         theme.register(server)
     resources.register(server, session)
     prompts.register(server, session)

@@ -13,11 +13,13 @@ from typing import Final
 
 import anyio
 
+from claudine_mcp.core.alerts import Passed
 from claudine_mcp.core.errors import ClaudineError, IllegalTransition, NotNow
 from claudine_mcp.core.models import JSON, Command, CommandKind, Task
 from claudine_mcp.core.states import ACTIVE, State, Trigger
 from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.suspending import Resumer, Standing, Suspender, standing
+from claudine_mcp.registry.alerts import clear_alerts
 from claudine_mcp.registry.commands import finish_command, open_commands, take_command
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
@@ -96,9 +98,8 @@ class Controls:
             await self._commit_suspended(command, task, watcher, result)
         self._ctx.trace("suspend-committed")
         watcher.wake.set()
-        if (
-            not is_ours and self.saving is not None
-        ):  # a user waits for the answer, and what stands still changes nothing
+        if not is_ours and self.saving is not None:
+            # After the answer, for which a user waits: what stands still changes nothing.
             await self.saving.soon(task, command)
 
     async def _save(self, task: Task, command: Command) -> None:
@@ -124,16 +125,19 @@ class Controls:
         watcher.suspended()
 
     async def _suspend_again(self, command: Command, task: Task) -> None:
-        """A user may make a suspension of the policy theirs, so that it is not ended without them."""
+        """A user may make a suspension of the policy theirs, so that no policy ends it."""
         stopped = task.stopped or {}
         if stopped.get("by") == "user" or announce.by(command.origin) != "user":
             raise NotNow(cannot_suspend(task))
         mine = {**stopped, "by": "user", "why": command.args.get("reason") or stopped.get("why")}
+        now = self._ctx.wall()
         async with self._ctx.db.write() as tx:
             await update_task(tx, task.id, stopped=mine)
-            await finish_command(
-                tx, command.id, {"changed": False, "reason": "it was suspended already"}, self._ctx.wall()
-            )
+            await clear_alerts(
+                tx, Passed(task.id, announce.SUSPENDED), now
+            )  # there is nothing to decide any more
+            result = {"changed": False, "reason": "it was suspended already"}
+            await finish_command(tx, command.id, result, now)
 
     async def resume(self, command: Command) -> None:
         """Let a suspended tree go on, or one that someone else has stopped."""

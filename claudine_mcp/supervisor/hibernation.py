@@ -13,6 +13,7 @@ from claudine_mcp.registry.tasks import get_task, move
 from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.resting import can_rest
+from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
 
 STOPPABLE: Final = frozenset({State.RUNNING, State.SUSPENDED})

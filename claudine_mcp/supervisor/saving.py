@@ -6,7 +6,6 @@ import logging
 from typing import Final
 
 import anyio
-import anyio.abc
 
 from claudine_mcp.core.errors import CheckpointNotFound, ClaudineError, LeaseLost
 from claudine_mcp.core.models import Command, Task

@@ -14,6 +14,7 @@ from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.resting import can_rest
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.claude_sessions import GO_ON_WITH
 
 STOPPABLE: Final = frozenset({State.RUNNING, State.SUSPENDED})
 GO_ON: Final = (
@@ -143,7 +144,7 @@ class Hibernation:
             raise NotNow(f"task {task.id} was hibernated by the user, who alone resumes it")
         if prompt is not None and task.kind is not Kind.CLAUDE:
             raise InvalidInput("prompt", f"task {task.id} is a {task.kind}, which reads none", "Give none.")
-        spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, "goOn": prompt or GO_ON}
+        spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, GO_ON_WITH: prompt or GO_ON}
         now = self._ctx.wall()
         event = announce.requeued(task, f"resumed by {command.origin.get('by', 'the user')}", now)
         async with self._ctx.db.write() as tx:

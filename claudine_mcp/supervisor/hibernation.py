@@ -27,7 +27,7 @@ Saver = Callable[[Task, Command], Awaitable[str | None]]
 """Makes the checkpoint before a task is put to rest, once for each command; gives its id, None for none."""
 
 _WHY_NOT: Final = {
-    State.QUEUED: "it has no processes yet; PauseQueue or notBefore keep it from starting",
+    State.QUEUED: "it has no processes yet; UpdateTask with notBefore puts its start off",
     State.STARTING: "it is just being started; try again in a moment",
     State.HIBERNATING: "that was asked for already",
     State.HIBERNATED: "ResumeTask lets it go on",
@@ -127,15 +127,15 @@ class Hibernation:
 
         Raises:
             NotNow: it is neither hibernated nor suspended, or by the user, and the policy asks.
-            InvalidInput: it was given a prompt, and is a command, or is not hibernated.
+            InvalidInput: it was given a prompt, and is a command, or was only stopped.
         """
         task = await self._task(command)
         prompt: str | None = command.args.get("prompt")
         if task.state is not State.HIBERNATED:
-            if prompt is not None and task.state is State.SUSPENDED:
+            if prompt is not None and task.state in STOPPABLE:
                 raise InvalidInput(
                     "prompt",
-                    f"task {task.id} is suspended, and goes on where it was stopped",
+                    f"task {task.id} is {task.state}, and goes on where it was stopped",
                     "Give none; SendMessage speaks with it when it goes on.",
                 )
             await self._resume_suspended(command)

@@ -116,7 +116,8 @@ class Resting(Ending):
         asked_at: float = (task.stopped or {}).get("at", self.ctx.wall())
         if record.at >= asked_at and not self.only_we_stop_it:
             return None
-        return await self._judge(task, record)
+        judgement = await self._judge(task, record)
+        return None if judgement.passing is not None else judgement  # it would have gone on anyway
 
     async def _rest(self, task: Task, trigger: Trigger, record: ExitRecord | None) -> None:
         """The tree is gone, and its memory with it: the task waits to be resumed."""

@@ -75,6 +75,7 @@ RIGHT: dict[str, list[tuple[Any, Any]]] = {
     "limits.maxMemoryPerTask": [("512MiB", 536_870_912), (10**9, 10**9)],
     "limits.criticalMemory": [("8GB", 8 * 10**9), (4 * 10**9, 4 * 10**9)],
     "limits.maxFileDescriptors": [(64, 64)],
+    "limits.maxCheckpointFile": [("100MB", 10**8)],
     "limits.maxDiskRate": [("20MB", 20 * 10**6)],
     "limits.defaultTimeout": [(None, None), ("2h", 7_200_000)],
     "limits.systemMemoryReserve": [(None, None), ("2GB", 2 * 10**9)],

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import claudine_mcp
+from claudine_mcp.cli.checkpoints import checkpoints
 from claudine_mcp.cli.config import config
 from claudine_mcp.cli.console import PROGRAM, close_quietly, note, prepare, say
 from claudine_mcp.cli.controls import hibernate, resume, suspend
@@ -40,6 +41,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("hibernate", hibernate),
     ("resume", resume),
     ("retry", retry),
+    ("checkpoints", checkpoints),
     ("rm", rm),
     ("events", events),
     ("doctor", doctor),

@@ -13,6 +13,7 @@ from claudine_mcp.cli.input import prompt_of
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
     CanCheckpoint,
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -79,6 +80,7 @@ def delegate(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     can_checkpoint: CanCheckpoint = False,
     extra_arg: Annotated[
@@ -116,6 +118,7 @@ def delegate(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
         resources={"canCheckpoint": True} if can_checkpoint else None,
         extra_args=extra_arg or [],

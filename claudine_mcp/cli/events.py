@@ -20,7 +20,13 @@ from claudine_mcp.cli.showing import event_line
 from claudine_mcp.cli.words import DONE, told
 from claudine_mcp.core.errors import ClaudineError, InvalidInput
 from claudine_mcp.core.models import Event, Severity
-from claudine_mcp.front.following import RegistryReplaced, events_page, follow_events, newest_event
+from claudine_mcp.front.following import (
+    RegistryReplaced,
+    check_cursor,
+    events_page,
+    follow_events,
+    newest_event,
+)
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.views import event_view, shown
 
@@ -31,7 +37,7 @@ def events(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on for ever.")] = False,
     after: Annotated[
         int | None,
-        typer.Option(min=0, help="Only those after this number. Default: all; with --follow: from now on."),
+        typer.Option(help="Only those after this number. Default: all; with --follow: from now on."),
     ] = None,
     min_severity: Annotated[
         str, typer.Option(help="debug, info, notice, warning, error or critical.")
@@ -47,6 +53,8 @@ def events(
     except ValueError:
         right = f"Give one of {', '.join(Severity)}."
         raise InvalidInput("minSeverity", f"{min_severity!r} is none", right) from None
+    if after is not None:
+        check_cursor(after)
     writer = Writer(as_json=as_json)
     if follow:
         return _follow(writer, after, least)

@@ -11,6 +11,7 @@ from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
     CanCheckpoint,
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -55,6 +56,7 @@ def run(
     not_before: NotBefore = None,
     timeout: Timeout = None,
     on_timeout: OnTimeout = None,
+    checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
@@ -78,6 +80,7 @@ def run(
         not_before=not_before,
         timeout=timeout,
         on_timeout=on_timeout,
+        checkpoint_interval=checkpoint_interval,
         labels=label or [],
         resources={"canCheckpoint": True} if can_checkpoint else None,
     )

@@ -33,6 +33,9 @@ DependsOn = Annotated[
 NotBefore = Annotated[str | None, typer.Option(help="Not before this RFC 3339 time.")]
 Timeout = Annotated[str | None, typer.Option(help='How long it may take, like "30m".')]
 OnTimeout = Annotated[str | None, typer.Option(help="notify (default), suspend or cancel.")]
+CheckpointInterval = Annotated[
+    str | None, typer.Option(help='Time between automatic checkpoints, like "10m"; default: the settings\'.')
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
 CanCheckpoint = Annotated[
     bool,

@@ -46,6 +46,7 @@ _OPTIONS = frozenset(
         "notBefore",
         "timeout",
         "onTimeout",
+        "checkpointInterval",
         "labels",
         "stream",
         "run",

@@ -14,7 +14,9 @@ HANDED_AT_MOST = 3
 OFFERED = frozenset({"allow", "deny", "continue", "snooze", "suspend", "resume", "hibernate", "cancel"})
 """What can be answered to alerts; each offers some of these."""
 
-FRESH_STARTS = frozenset({"task:requeued", "task:started", "task:ended", "task:hibernated"})
+ENDED = "task:ended"
+
+FRESH_STARTS = frozenset({"task:requeued", "task:started", ENDED, "task:hibernated"})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})
 
@@ -49,7 +51,12 @@ def is_alert(event: Event) -> bool:
 
 def is_notable(event: Event) -> bool:
     """Whether a person should be told of an event without having asked: of an alert, and of every end."""
-    return is_alert(event) or event.type == "task:ended"
+    return is_alert(event) or event.type == ENDED
+
+
+def asks_permission(event: Event) -> bool:
+    """Whether a permission waits for a person's word: the question itself, or a warning because of it."""
+    return any(item["action"] == "allow" for item in event.suggestions)
 
 
 def passed_with(event: Event) -> Passed | None:

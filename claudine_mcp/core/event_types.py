@@ -15,6 +15,7 @@ TYPES: Final = frozenset(
         "system:overload",
         "system:recovered",
         "task:active",
+        "task:checkpoint",
         "task:critical-memory",
         "task:deadlocked",
         "task:disk-io",

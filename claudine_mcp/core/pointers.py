@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from claudine_mcp.core.alerts import is_alert
+from claudine_mcp.core.alerts import ENDED, asks_permission, is_alert
 from claudine_mcp.core.models import Event
 
 POINTER_CHARS = 400
@@ -53,7 +53,7 @@ def one_line(text: str) -> str:
 def _entry(event: Event, limit: int) -> str:
     """Say what happened and where to look; the words are cut, the rest is kept."""
     alert = f"alert {event.seq}" if is_alert(event) else ""
-    if _waits_for_leave(event):
+    if asks_permission(event):
         look = f"ask the user, then AnswerAlert {event.seq}"
     elif event.task_id is not None:
         look = ": ".join(filter(None, [alert, f"TaskStatus {event.task_id}"]))
@@ -64,18 +64,14 @@ def _entry(event: Event, limit: int) -> str:
     return f"{words if len(words) <= room else words[: room - 1] + '…'} [{look}]"
 
 
-def _waits_for_leave(event: Event) -> bool:
-    return any(item["action"] == "allow" for item in event.suggestions)
-
-
 def _most_severe_first(events: Sequence[Event]) -> list[Event]:
     """Sort them; before all, what stands still until a person answers, and is refused if nobody does."""
-    return sorted(events, key=lambda event: (not _waits_for_leave(event), -event.severity.rank, event.seq))
+    return sorted(events, key=lambda event: (not asks_permission(event), -event.severity.rank, event.seq))
 
 
 def _counts(events: Sequence[Event]) -> str:
-    ends = Counter(str(event.data.get("outcome")) for event in events if event.type == "task:ended")
-    others = Counter(event.type for event in events if event.type != "task:ended")
+    ends = Counter(str(event.data.get("outcome")) for event in events if event.type == ENDED)
+    others = Counter(event.type for event in events if event.type != ENDED)
     parts = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in ends.most_common()]
     if ends:
         noun = "task has" if ends.total() == 1 else "tasks have"

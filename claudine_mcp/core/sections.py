@@ -90,6 +90,7 @@ class Limits(Section):
         system_memory_reserve: bytes of available memory of the machine below which it is short; None for the
             larger of 1 GB and 10 %, at most a quarter (`reserve_bytes`).
         max_log_bytes: bytes kept of each output stream of a run.
+        max_checkpoint_file: bytes of a changed or untracked file above which a checkpoint only names it.
         kill_grace: ms between SIGTERM and SIGKILL.
         niceness: added to a task's nice value, 0 to 19.
         oom_score_adj: of a task, 0 to 1000: the kernel takes it before the user's session.
@@ -104,6 +105,7 @@ class Limits(Section):
     default_timeout: DurationMs | None = None
     system_memory_reserve: MemoryBytes | None = None
     max_log_bytes: Annotated[int, size(4096)] = 256 * 10**6
+    max_checkpoint_file: Annotated[int, size(4096)] = 50 * 10**6
     kill_grace: PauseMs = 5000
     niceness: Annotated[int, Field(ge=0, le=19)] = 5
     oom_score_adj: Annotated[int, Field(ge=0, le=1000)] = 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from claudine_mcp.core.alerts import asks_permission
 from claudine_mcp.core.models import Event
 from claudine_mcp.core.units import format_time
 from claudine_mcp.front.view import View
@@ -28,9 +29,7 @@ class AlertView(View):
 def actions(event: Event) -> list[str]:
     """Give what can be answered."""
     suggested = [str(item["action"]) for item in event.suggestions]
-    return suggested + [
-        action for action in ALWAYS if action not in suggested and not QUESTIONS & {*suggested}
-    ]
+    return suggested + [action for action in ALWAYS if action not in suggested and not asks_permission(event)]
 
 
 def alert_view(event: Event) -> AlertView:

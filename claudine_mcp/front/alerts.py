@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED
+from claudine_mcp.core.alerts import HANDED_AT_MOST, OFFERED, asks_permission
 from claudine_mcp.core.errors import AlertNotFound, InvalidInput
 from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import parse_duration_ms
@@ -42,25 +42,32 @@ async def alerts_of(front: Front) -> OpenAlerts:
     return OpenAlerts([alert_view(alert.event) for alert in shown], len(mine) - len(shown))
 
 
-async def open_to(front: Front, *, handed_less_than: int | None = HANDED_AT_MOST) -> list[Alert]:
-    """Give what is open and concerns this caller, most severe first; with a number, what it was told less often."""
+async def open_to(
+    front: Front, task_ids: Sequence[str] = (), *, handed_less_than: int | None = HANDED_AT_MOST
+) -> list[Alert]:
+    """Give what is open and concerns this caller, most severe first.
+
+    Args:
+        front: the caller's side of the state directory.
+        task_ids: only what is about these, unless there are none.
+        handed_less_than: only what it was told less often; None: whatever it was told.
+    """
     async with front.db.read() as tx:
         if handed_less_than is None:
             found = await open_alerts(tx, time.time())
         else:
             session = caller_of(front).session
             found = await open_alerts(tx, time.time(), session=session, handed_less_than=handed_less_than)
-    return [alert for alert in found if concerns(front, alert.submitter)]
+    wanted = [alert for alert in found if not task_ids or alert.event.task_id in task_ids]
+    return [alert for alert in wanted if concerns(front, alert.submitter)]
 
 
 async def choices_for(front: Front, task_ids: Sequence[str] = ()) -> list[AlertView]:
     """Give the warnings that suggest what to do and concern this client; of these tasks only, unless there are none."""
     return [
         alert_view(alert.event)
-        for alert in await open_to(front, handed_less_than=None)
-        if alert.event.suggestions
-        and not QUESTIONS & {str(item["action"]) for item in alert.event.suggestions}
-        and (not task_ids or alert.event.task_id in task_ids)
+        for alert in await open_to(front, task_ids, handed_less_than=None)
+        if alert.event.suggestions and not asks_permission(alert.event)
     ]
 
 
@@ -85,11 +92,12 @@ async def answer(
     _check(action, message, snooze)
     async with front.db.read() as tx:
         alert = await get_alert(tx, alert_id)
-        others = [item.event.seq for item in await open_alerts(tx, time.time())]
     if action in QUESTIONS and (alert is None or alert.event.type == QUESTION):
         task_id = await dialogue.answer(front, alert_id, action, message)
         return f"task {task_id} goes on with that answer"
     if alert is None or alert.cleared:
+        async with front.db.read() as tx:
+            others = [item.event.seq for item in await open_alerts(tx, time.time())]
         raise AlertNotFound(alert_id, others, "there is none" if alert is None else "it has passed")
     offered = actions(alert.event)
     if action not in offered:

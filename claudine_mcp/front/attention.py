@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Literal
 
+from claudine_mcp.core.alerts import ENDED, asks_permission
 from claudine_mcp.core.models import Event
 from claudine_mcp.core.pointers import one_line
 from claudine_mcp.front.alerts import choices_for, open_to
-from claudine_mcp.front.clients import concerns
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.questions import questions_for
-from claudine_mcp.registry.alerts import open_alerts
 
 Asked = Literal["nothing", "questions", "all"]
 """What a client's user is asked, or told of, while it waits: permissions, and warnings that suggest something."""
-ENDED = "task:ended"
 WORDS_CHARS = 300
 
 
@@ -29,36 +26,23 @@ async def needing_someone(front: Front, task_ids: Sequence[str], after: int, ask
         after: the cursor.
         asked: without what the client's user is asked meanwhile.
     """
-    async with front.db.read() as tx:
-        found = [
-            alert.event
-            for alert in await open_alerts(tx, time.time())
-            if alert.event.seq > after
-            and alert.event.type != ENDED
-            and alert.event.task_id in task_ids
-            and concerns(front, alert.submitter)
-        ]
+    found = [
+        alert.event
+        for alert in await open_to(front, task_ids, handed_less_than=None)
+        if alert.event.seq > after and alert.event.type != ENDED
+    ]
     if found and asked != "nothing":
         asking = {question.task.id for question in await questions_for(front, task_ids)}
-        found = [event for event in found if not _is_asked(event, asking)]
+        found = [event for event in found if not (event.task_id in asking and asks_permission(event))]
     if found and asked == "all":
         shown = {choice.alert_id for choice in await choices_for(front, task_ids)}
         found = [event for event in found if event.seq not in shown]
     return sorted(found, key=lambda event: event.seq)
 
 
-def _is_asked(event: Event, asking: set[str]) -> bool:
-    """Whether it is a question of one of these tasks, or warns that one waits."""
-    return event.task_id in asking and any(item["action"] == "allow" for item in event.suggestions)
-
-
 async def before_untold(front: Front, task_ids: Sequence[str], newest: int) -> int:
     """Give the cursor before what is open about these tasks and the caller has not been told; else the newest."""
-    untold = [
-        alert.event.seq
-        for alert in await open_to(front, handed_less_than=1)
-        if alert.event.task_id in task_ids
-    ]
+    untold = [alert.event.seq for alert in await open_to(front, task_ids, handed_less_than=1)]
     return min([newest + 1, *untold]) - 1
 
 

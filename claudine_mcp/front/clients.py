@@ -15,7 +15,7 @@ from claudine_mcp.core.paths import presence_directory
 from claudine_mcp.front.front import Front
 from claudine_mcp.host.presence import attend, is_attended
 from claudine_mcp.host.processes import identify
-from claudine_mcp.registry.tasks import submitters_of
+from claudine_mcp.registry.submitted import submitters_of
 
 log = logging.getLogger(__name__)
 

@@ -21,15 +21,16 @@ ALL = "*"
 PER_TASK = (
     "monitoring.level",
     "monitoring.stallThreshold",
+    "monitoring.checkpointInterval",
     "limits.maxMemoryPerTask",
     "limits.criticalMemory",
 )
 """What can be different for one task."""
 SHOWN = (
     "monitoring.enabled",
-    *PER_TASK[:2],
+    *PER_TASK[:3],
     "monitoring.sampleInterval",
-    *PER_TASK[2:],
+    *PER_TASK[3:],
     "limits.maxFileDescriptors",
     "limits.maxDiskRate",
     "limits.systemMemoryReserve",

@@ -6,17 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
-from claudine_mcp.core.alerts import is_alert
+from claudine_mcp.core.alerts import ENDED, is_alert
 from claudine_mcp.core.models import Event
 from claudine_mcp.front.alerts import open_to
 from claudine_mcp.front.clients import caller_of, concerning
 from claudine_mcp.front.front import Front
 from claudine_mcp.registry.alerts import hand_out
 from claudine_mcp.registry.events import events_after, last_seq
-from claudine_mcp.registry.tasks import submitters_of
+from claudine_mcp.registry.submitted import submitters_of
 
 PAGE = 500
-ENDED = "task:ended"
 
 Fate = Literal["untold", "being told", "told"]
 """Of an alert or an end: whether an answer to one of the caller's own calls tells it, has told it, or neither."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,15 +13,13 @@ from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
 from claudine_mcp.core.resources import checked_resources
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
 from claudine_mcp.host.files import current_umask
 
-ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base 32: no i, l, o, u, so that ids can be read out."""
-ID_LENGTH = 8
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
 MAX_COMMAND_BYTES = 1024 * 1024
@@ -66,6 +63,7 @@ class TaskRequest:
     not_before: str | None = None
     timeout: int | str | None = None
     on_timeout: str | None = None
+    checkpoint_interval: int | str | None = None
     labels: Sequence[str] = ()
     resources: Mapping[str, Any] | None = None
 
@@ -87,11 +85,6 @@ class Submission:
     task: Task
     files: dict[str, bytes]
     wanted_dependencies: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-
-
-def new_id() -> str:
-    """Give a new id for a task or a command."""
-    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
 def check_command(
@@ -144,7 +137,7 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
-    more = checked_resources(request.resources) | project_settings(project)
+    more = checked_resources(request.resources) | watch_settings(request, project)
     return Task(
         id=new_id(),
         kind=kind,
@@ -233,9 +226,13 @@ def task_environment(env: Mapping[str, str], more: Mapping[str, str] | None) -> 
     return {**kept, **(more or {})}
 
 
-def project_settings(project: ProjectDefaults) -> JSON:
-    """Give what a project's file says of the watch over its tasks, as it belongs into a spec: by dotted key."""
+def watch_settings(request: TaskRequest, project: ProjectDefaults) -> JSON:
+    """Give what a task or its project says of the watch over it, as it belongs into a spec: by dotted key."""
+    interval = project.checkpoint_interval
+    if request.checkpoint_interval is not None:
+        interval = parse_duration_ms(request.checkpoint_interval, "checkpointInterval")
     own = {
+        "monitoring.checkpointInterval": interval,
         "monitoring.stallThreshold": project.stall_threshold,
         "limits.maxMemoryPerTask": project.max_memory_per_task,
     }
@@ -320,8 +317,3 @@ def short(text: str, limit: int = 60) -> str:
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:
     """Give the dependencies with whole ids: `found` maps what was asked for to the id that it means."""
     return tuple(dict.fromkeys(Dependency(found[given], on) for given, on in wanted))
-
-
-def as_command_args(values: Mapping[str, Any]) -> JSON:
-    """Give what was set, without what was not."""
-    return {name: value for name, value in values.items() if value is not None}

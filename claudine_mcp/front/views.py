@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from claudine_mcp.core.admission import describe_hold
+from claudine_mcp.core.alerts import ENDED
 from claudine_mcp.core.models import Command, Event, Run, Task
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.core.payload import event_payload
@@ -204,7 +205,7 @@ def row_of(task: Task, asked: Command | None = None, alert: Event | None = None)
     question = None if asked is None else question_view(asked, task).model_copy(update={"input": {}})
     progress = progress_view(task, is_brief=True) if task.state in ACTIVE else None
     # That it has failed is said by its outcome.
-    wrong = None if alert is None or alert.type == "task:ended" else alert.message
+    wrong = None if alert is None or alert.type == ENDED else alert.message
     return TaskRow(**_row_fields(task, time.time()), question=question, progress=progress, alert=wrong)
 
 

@@ -16,7 +16,6 @@ from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after, last_seq
 from claudine_mcp.registry.tasks import get_task, outcomes_of
 
-UNTIL = ("event", "ended", "allEnded")
 PAGE = 200
 CHATTER = ("task:progress",)
 """Types that nobody waits for who does not name them, or want all with `debug`: they would end each wait in seconds."""

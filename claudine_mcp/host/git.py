@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.host.children import own_child
 
 TIMEOUT_S: Final = 120.0
 """For one call. A repository on a slow disk may take long; one that hangs must not hold up its caller for ever."""
 MAX_SAID: Final = 500
 
-_QUIET: Final = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+_QUIET: Final = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "maintenance.auto=false"),
+)
 _OWN: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -42,7 +48,10 @@ def git(
     *arguments: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
+    config: Sequence[str] = (),
     timeout_s: float = TIMEOUT_S,
+    umask: int = -1,
+    passed_on: Sequence[int] = (),
 ) -> bytes:
     """Run git in a folder; give what it printed.
 
@@ -51,26 +60,32 @@ def git(
         arguments: the git command and its arguments.
         stdin: what it can read.
         env: set besides, like `GIT_INDEX_FILE`. Nothing of git is inherited from this process.
+        config: settings like `core.autocrlf=false`, of which later ones win; hooks stay off whatever they say.
         timeout_s: after which it is killed.
+        umask: of what it writes; -1: this process's.
+        passed_on: descriptors that stay open in it, like one that holds a lock.
 
     Raises:
         GitError: it failed, took too long, or is not installed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    settings = [part for value in config for part in ("-c", value)]
     try:
-        done = subprocess.run(
-            ["git", "--no-pager", *_QUIET, *arguments],  # noqa: S607 - the user's own git
+        with own_child(
+            ["git", "--no-pager", *settings, *_QUIET, *arguments],
             cwd=folder,
             env={**inherited, **_OWN, **(env or {})},
-            input=stdin,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-        )
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            umask=umask,
+            pass_fds=passed_on,
+        ) as process:
+            printed, said = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         raise GitError(arguments[0], f"it took longer than {timeout_s:.0f} s") from None
     except OSError as error:
         raise GitError(arguments[0], f"it cannot be run ({error.strerror})") from error
-    if done.returncode != 0:
-        raise GitError(arguments[0], os.fsdecode(done.stderr))
-    return done.stdout
+    if process.returncode != 0:
+        raise GitError(arguments[0], os.fsdecode(said))
+    return printed

@@ -53,3 +53,19 @@ async def get_checkpoint(tx: Transaction, checkpoint_id: str) -> Checkpoint:
 async def delete_checkpoint(tx: Transaction, checkpoint_id: str) -> None:
     """Forget a checkpoint; its ref is its maker's to delete."""
     await tx.run("DELETE FROM checkpoints WHERE id = ?", (checkpoint_id,))
+
+
+async def all_refs(tx: Transaction) -> set[str]:
+    """Give the refs of all checkpoints."""
+    return {row["ref"] for row in await tx.all("SELECT ref FROM checkpoints WHERE ref IS NOT NULL")}
+
+
+async def unkept_ends(tx: Transaction, cause: str, since: float) -> list[str]:
+    """Give tasks whose last run has ended since a time without a checkpoint for that cause."""
+    rows = await tx.all(
+        "SELECT id FROM tasks WHERE state = 'ended' AND run > 0 AND started_at IS NOT NULL AND ended_at >= ?"
+        " AND NOT EXISTS (SELECT 1 FROM checkpoints AS made WHERE made.task_id = tasks.id AND made.run = tasks.run"
+        " AND made.cause = ?)",
+        (since, cause),
+    )
+    return [row["id"] for row in rows]

@@ -1,8 +1,11 @@
-"""Tasks by the session that submitted them."""
+"""Who submitted tasks, and which tasks a session has submitted."""
 
 from __future__ import annotations
 
-from claudine_mcp.core.models import Task
+import json
+from collections.abc import Collection
+
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.states import State
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import TASK_COLUMNS, task_of
@@ -19,3 +22,10 @@ async def going_on(tx: Transaction, session: str, until: float) -> list[Task]:
         (*GOING_ON, session, until),
     )
     return [task_of(row) for row in rows]
+
+
+async def submitters_of(tx: Transaction, ids: Collection[str]) -> dict[str, JSON]:
+    """Give who submitted each of these tasks; removed ones are left out."""
+    marks = ", ".join("?" * len(ids))
+    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", list(ids))
+    return {row["id"]: json.loads(row["submitter"]) for row in rows}

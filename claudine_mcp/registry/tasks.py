@@ -5,8 +5,7 @@ Every function takes an open `Transaction`, so that what belongs together is com
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,13 +199,6 @@ async def store_seen(tx: Transaction, seen: Sequence[tuple[Run, JSON, JSON]]) ->
     states = [(dump(state), run.task_id, run.n) for run, _, state in seen]
     await tx.run_many("UPDATE tasks SET seen = ? WHERE id = ? AND run = ?", shown)
     await tx.run_many("UPDATE runs SET seen = ? WHERE task_id = ? AND n = ?", states)
-
-
-async def submitters_of(tx: Transaction, ids: Collection[str]) -> dict[str, JSON]:
-    """Give who submitted each of these tasks; removed ones are left out."""
-    marks = ", ".join("?" * len(ids))
-    rows = await tx.all(f"SELECT id, submitter FROM tasks WHERE id IN ({marks})", list(ids))
-    return {row["id"]: json.loads(row["submitter"]) for row in rows}
 
 
 async def runs_not_gone(tx: Transaction) -> list[tuple[Task, Run]]:

@@ -18,21 +18,11 @@ from mcp_types import CallToolResult, InputRequiredResult
 from pydantic import ValidationError
 
 import claudine_mcp
-from claudine_mcp.server import (
-    alerts,
-    controls,
-    delegation,
-    hibernation,
-    monitoring,
-    plugin,
-    prompts,
-    reading,
-    resources,
-    tasks,
-)
+from claudine_mcp.server import plugin, prompts, resources
 from claudine_mcp.server.extension import TasksExtension
 from claudine_mcp.server.pump import Pump
 from claudine_mcp.server.session import Session
+from claudine_mcp.server.toolbox import Toolbox
 
 INSTRUCTIONS = """\
 Background tasks that outlive this conversation. RunCommand starts a command, DelegateTask a Claude Code; both answer \
@@ -52,24 +42,19 @@ class ClaudineServer(MCPServer[Session]):
 
     Args:
         session: what its tools work with.
+        plugged: the plugin's side of it, if the plugin has started it.
         settings: of the SDK's server.
     """
 
-    def __init__(self, session: Session, **settings: Any) -> None:
+    def __init__(self, session: Session, plugged: plugin.Plugin | None = None, **settings: Any) -> None:
         super().__init__("claudine", **settings)
         self._session = session
+        self._tool_manager = Toolbox(self, plugged)
 
     @property
     def lowlevel(self) -> Server[Session]:
         """The protocol-level server, which the process runs."""
         return self._lowlevel_server
-
-    def complete_schemas(self) -> None:
-        """Say in every tool's schema that it has no other parameters, and that its answer may hold alerts."""
-        for tool in self._tool_manager.list_tools():
-            tool.parameters["additionalProperties"] = False
-            if tool.output_schema is not None:
-                tool.output_schema["properties"] |= alerts.PROPERTIES
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Session, Any] | None = None
@@ -100,7 +85,9 @@ class ClaudineServer(MCPServer[Session]):
                 raise error.__cause__ from error
             raise
         if isinstance(result, CallToolResult):
-            return await alerts.with_alerts(await self._session.front(), result, context)
+            from claudine_mcp.server.alerts import with_alerts  # noqa: PLC0415 - start-up time
+
+            return await with_alerts(await self._session.front(), result, context)
         return result
 
 
@@ -147,6 +134,7 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
 
     server = ClaudineServer(
         session,
+        plugged,
         title="claudine: background tasks",
         version=claudine_mcp.__version__,
         instructions=INSTRUCTIONS + TOLD if plugged else INSTRUCTIONS,
@@ -157,11 +145,6 @@ def build_server(env: Mapping[str, str], cwd: str, *, channel: bool = False) -> 
     )
     server.middleware.append(meet)
     pump.register(server.lowlevel)
-    for theme in (delegation, tasks, controls, hibernation, reading, monitoring, alerts):
-        theme.register(server)
     resources.register(server, session)
     prompts.register(server, session)
-    if plugged is not None:
-        plugin.register(server, plugged)
-    server.complete_schemas()
     return server

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from claudine_mcp.core.alerts import is_alert
+from claudine_mcp.core.alerts import ENDED, asks_permission, is_alert
 
 if TYPE_CHECKING:
     from claudine_mcp.core.models import Event
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from claudine_mcp.front.news import Fate
     from claudine_mcp.front.waiting import Waited, Wanted
 
-ENDED = "task:ended"
 ASKED_WITHIN_S = 10.0
 """A client that has not asked after a wait for so long may never do so again; they ask every second."""
 
@@ -90,9 +89,8 @@ def _tells(wanted: Wanted, event: Event, still: Collection[str]) -> bool:
             # A failure does not wait for the ends of the others.
             others = set(wanted.task_ids) - {event.task_id}
             return wanted.until == "ended" or not is_alert(event) or others.isdisjoint(still)
-        kinds = {item["action"] for item in event.suggestions}
-        is_asked = bool(kinds) and (
-            wanted.asked == "all" or (wanted.asked == "questions" and "allow" in kinds)
+        is_asked = bool(event.suggestions) and (
+            wanted.asked == "all" or (wanted.asked == "questions" and asks_permission(event))
         )
         return wanted.warned_after is not None and event.seq > wanted.warned_after and not is_asked
     is_wanted = not wanted.types or event.type in wanted.types

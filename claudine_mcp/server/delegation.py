@@ -10,6 +10,7 @@ from pydantic import Field
 
 from claudine_mcp.front.views import View
 from claudine_mcp.server.parameters import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -67,6 +68,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     notBefore: NotBefore = None,
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
+    checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
     resources: ResourcesParameter = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
@@ -97,6 +99,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
+            checkpoint_interval=checkpointInterval,
             labels=labels or [],
             resources=None if resources is None else resources.model_dump(),
             extra_args=extraArgs or [],

@@ -130,6 +130,10 @@ async def ConfigureMonitoring(  # noqa: N802
     stallThreshold: Annotated[
         int | str | None, Field(description='silence after which a task is stalled; milliseconds, or "10m"')
     ] = None,
+    checkpointInterval: Annotated[
+        int | str | None,
+        Field(description='time between automatic checkpoints of a running task; milliseconds, or "10m"'),
+    ] = None,
     maxMemoryPerTask: Annotated[
         int | str | None, Field(description='of a task, above which is warned; bytes, or "2GB"')
     ] = None,
@@ -150,6 +154,7 @@ async def ConfigureMonitoring(  # noqa: N802
     given = {
         "level": level,
         "stallThreshold": stallThreshold,
+        "checkpointInterval": checkpointInterval,
         "maxMemoryPerTask": maxMemoryPerTask,
         "criticalMemory": criticalMemory,
     }

@@ -30,6 +30,12 @@ OnTimeout = Annotated[
         description="what happens when the timeout has passed: suspend stops the task, cancel ends it. Default notify"
     ),
 ]
+CheckpointInterval = Annotated[
+    int | str | None,
+    Field(
+        description='time between its automatic checkpoints: milliseconds, or "10m"; default: the settings\''
+    ),
+]
 Labels = Annotated[list[str] | None, Field(description="words to find it by")]
 Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from claudine_mcp.front.filters import TaskFilter
 from claudine_mcp.front.views import TaskRow, View
 from claudine_mcp.server.parameters import (
+    CheckpointInterval,
     Cwd,
     DependsOn,
     Labels,
@@ -68,6 +69,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     notBefore: NotBefore = None,
     timeout: Timeout = None,
     onTimeout: OnTimeout = None,
+    checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
     resources: ResourcesParameter = None,
     wait: Wait = False,
@@ -92,6 +94,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             not_before=notBefore,
             timeout=timeout,
             on_timeout=onTimeout,
+            checkpoint_interval=checkpointInterval,
             labels=labels or [],
             resources=None if resources is None else resources.model_dump(),
         )

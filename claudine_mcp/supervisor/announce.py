@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from claudine_mcp.core.evidence import Judgement
-from claudine_mcp.core.models import Event, Run, Severity, Task
+from claudine_mcp.core.models import Checkpoint, Event, Run, Severity, Task
 from claudine_mcp.core.progress.model import Progress
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.core.units import format_time, human_duration, human_size
@@ -218,4 +218,24 @@ def forgotten(seq: int, kind: str, at: float) -> Event:
         f"{kind} of before the machine's restart is over",
         at,
         data={"of": kind, "alertId": seq},
+    )
+
+
+def checkpoint(task: Task, made: Checkpoint) -> Event:
+    """What a task had come to is kept."""
+    kept = "" if made.commit_id is None else f", with its work tree at {made.commit_id[:12]}"
+    return Event(
+        "task:checkpoint",
+        Severity.INFO if made.cause == "user" else Severity.DEBUG,
+        f"{task.name} ({task.id}) has a checkpoint ({made.label or made.cause}){kept}",
+        made.at,
+        task_id=task.id,
+        run_id=f"{task.id}.{made.run}",
+        data={
+            "taskId": task.id,
+            "sessionId": made.session_id,
+            "timestamp": format_time(made.at),
+            "checkpointId": made.id,
+            "cause": made.cause,
+        },
     )

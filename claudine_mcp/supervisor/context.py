@@ -76,6 +76,8 @@ class Context:
         ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
         admission_due: whether something has changed that queued tasks may have waited for.
+        ended: tasks whose run has just ended, until its last checkpoint is begun.
+        refs_due: whether checkpoints may have gone whose refs are still there.
         watch: has the supervisor woken when this file grows.
         weigh: samples some runs now, with their true memory.
         trace: told the name of each step that a crash may come after; tests crash there.
@@ -92,6 +94,8 @@ class Context:
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     admission_due: bool = True
+    ended: list[str] = field(default_factory=list[str])
+    refs_due: bool = False
     watch: Callable[[Path], None] = _watch_nothing
     weigh: Callable[[Collection[str]], Awaitable[Mapping[str, TreeSample]]] = _weigh_nothing
     trace: Callable[[str], None] = _ignore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from claudine_mcp.core.alerts import ENDED
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Severity, Task
@@ -110,7 +111,7 @@ class Conversation:
         async with self._ctx.db.read() as tx:
             raised = await get_event(tx, command.args["alertId"])
         done = "it goes on; you hear of it when something changes"
-        if raised is not None and raised.type == "task:ended":
+        if raised is not None and raised.type == ENDED:
             done = "this is told no more"
         if until is not None:
             done = f"it comes up again at {format_time(until)} if it has not passed"

@@ -139,6 +139,8 @@ class Ending(Following):
             )
         if news is not None:
             self.keep(news)  # or it would be written once more, perhaps into the next run
+        if self.seen.directory.has("began"):
+            self.ctx.ended.append(self.task_id)
         self.ctx.admission_due = True
 
     async def _write_last_words(self, tx: Transaction, task: Task, parting: Parting) -> News | None:

@@ -33,6 +33,7 @@ from claudine_mcp.registry.tasks import (
     runs_not_gone,
 )
 from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.checkpointing import Checkpointing
 from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
@@ -70,6 +71,7 @@ class Supervisor:
         self._watchers: dict[str, Watcher] = {}
         self._notes = Notes(ctx, self._watchers)
         self._orders = Orders(ctx, self._watchers)
+        self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
         self._holding = Holding(ctx, reload)
         self._retention = Retention(ctx)
@@ -117,6 +119,7 @@ class Supervisor:
             group = await stack.enter_async_context(anyio.create_task_group())
             self._group = group
             group.start_soon(self._notifier.run)
+            group.start_soon(self._checkpointing.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
             group.start_soon(self._sampler.keep_sampling)
@@ -127,7 +130,7 @@ class Supervisor:
                     cause = await wakeup.wait(self._pause_s())
                     continue
                 await self.step()
-                if self._notifier.is_busy or await self._has_work():
+                if self._notifier.is_busy or self._checkpointing.is_busy or await self._has_work():
                     idle_since = None
                 elif idle_since is None:
                     idle_since = self._ctx.mono()

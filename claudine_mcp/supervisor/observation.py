@@ -13,6 +13,7 @@ from claudine_mcp.core.identity import Identity
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.paths import run_directory
 from claudine_mcp.executors.local import Launched, RunDirectory, StartRecord, exit_record, gather, launch
+from claudine_mcp.host.children import dead_children
 from claudine_mcp.host.exitstatus import wait_status
 from claudine_mcp.host.forest import Root, trees
 from claudine_mcp.host.processes import Process, descendants, identify, reader
@@ -166,13 +167,9 @@ class ObservedRun:
 def reap(ctx: Context) -> None:
     """Take the status of every dead child: keepers, and what keepers that died have left to us."""
     mains = {run.main.pid for run in ctx.observed.values() if run.main is not None}
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            keeper = ctx.children.pop(pid, None)
-            if keeper is not None:
-                keeper.returncode = os.waitstatus_to_exitcode(status)
-            elif pid in mains:
-                ctx.statuses[pid] = status
+    for pid, status in dead_children(ctx.children):
+        keeper = ctx.children.pop(pid, None)
+        if keeper is not None:
+            keeper.returncode = os.waitstatus_to_exitcode(status)
+        elif pid in mains:
+            ctx.statuses[pid] = status

@@ -21,6 +21,7 @@ from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.checkpoints import Checkpoints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
@@ -44,6 +45,7 @@ class Orders:
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
         self.controls = controls = Controls(ctx, watchers)
+        self.checkpoints = checkpoints = Checkpoints(ctx)
         self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
@@ -56,6 +58,7 @@ class Orders:
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
             CommandKind.SUSPEND: controls.suspend,
+            CommandKind.CHECKPOINT: checkpoints.checkpoint,
             CommandKind.HIBERNATE: hibernation.hibernate,
             CommandKind.RESUME: hibernation.resume,
         }
@@ -194,6 +197,7 @@ class Orders:
         for task_id in plan["removed"]:
             folder = task_directory(self._ctx.state_dir, task_id)
             await anyio.to_thread.run_sync(lambda path=folder: shutil.rmtree(path, ignore_errors=True))
+        self._ctx.refs_due = True
         async with self._ctx.db.write() as tx:
             await self._finish(tx, command, plan)
 

@@ -62,6 +62,7 @@ class Retention:
             await forget_spending(tx, day_of(now - KEPT_DAYS * 86_400))
         removed = await self._remove_tasks(now - kept.tasks / 1000)
         if removed:
+            self._ctx.refs_due = True
             log.info("retention removed %d tasks", removed)
         await self._remove_logs(now - kept.logs / 1000)
         await anyio.to_thread.run_sync(self._remove_waits, now - kept.tasks / 1000)

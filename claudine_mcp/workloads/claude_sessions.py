@@ -45,9 +45,15 @@ def sessions_folder(env: Mapping[str, str]) -> Path | None:
 
 def has_session(env: Mapping[str, str], session_id: str) -> bool:
     """Whether a Claude Code with this environment finds a session. Looks into one folder a project."""
+    return transcript_of(env, session_id) is not None
+
+
+def transcript_of(env: Mapping[str, str], session_id: str) -> Path | None:
+    """Give the file of a session, None if there is none. Looks into one folder a project."""
     folder = sessions_folder(env)
     if folder is None:
-        return False
+        return None
     with contextlib.suppress(OSError):
-        return any((project / f"{session_id}.jsonl").exists() for project in folder.iterdir())
-    return False
+        found = (project / f"{session_id}.jsonl" for project in folder.iterdir())
+        return next((path for path in found if path.exists()), None)
+    return None

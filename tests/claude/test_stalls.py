@@ -21,6 +21,7 @@ from hearing import Hearing
 from support import Home, ended, temporary_home, wait_for
 from troubles import TICK_S, Course, Trouble, at_most, deviations
 
+from claudine_mcp.core.alerts import is_alert
 from claudine_mcp.core.models import Event, Severity, Task
 from claudine_mcp.core.rules import RunLimits
 from claudine_mcp.core.rules.machine import LIMITED_S
@@ -211,8 +212,13 @@ class Player:
             case "gate":
                 (self._folder / "gate").touch()
             case action:
-                for alert in self.course.of_type("task:stalled")[:1]:
+                # What has just started may be told of more mildly first, which is nothing to be answered.
+                await self._hearing.until(lambda: bool(self._stalls()), at_most(STALL_S))
+                for alert in self._stalls()[:1]:
                     await alerts.answer(self._front, alert.seq, action)
+
+    def _stalls(self) -> list[Event]:
+        return [event for event in self.course.of_type("task:stalled") if is_alert(event)]
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import anyio
 from commandline import CommandLine
 from support import alive, wait_until
 
@@ -39,13 +40,13 @@ def test_waiting_gives_up_at_its_timeout(cli: CommandLine) -> None:
     )
 
 
-async def test_waiting_starts_a_supervisor_when_the_one_there_was_is_killed(cli: CommandLine) -> None:
+def test_waiting_starts_a_supervisor_when_the_one_there_was_is_killed(cli: CommandLine) -> None:
     flag = cli.home.work / "go-on"
     task_id = cli.submit(f"while [ ! -e {flag} ]; do sleep 0.05; done")
     cli.until(task_id, "running")
     waiting = cli.start("wait", task_id)
     before = cli.home.epoch()
-    await cli.home.kill_supervisor()
+    anyio.run(cli.home.kill_supervisor)
     wait_until(lambda: cli.home.epoch() > before)
 
     os.close(os.open(flag, os.O_CREAT))

@@ -69,7 +69,12 @@ def test_a_cursor_and_a_severity_leave_out_what_is_not_wanted(cli: CommandLine) 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [(["--min-severity", "bad"], "'bad' is none. Give one of debug"), (["--after", "x"], "--after")],
+    [
+        (["--min-severity", "bad"], "'bad' is none. Give one of debug"),
+        (["--after", "x"], "--after"),
+        (["--after", "-1"], "after: -1 is no cursor"),
+        (["--after", str(10**30), "--follow"], "is no cursor"),
+    ],
 )
 def test_wrong_options_are_named(cli: CommandLine, options: list[str], complaint: str) -> None:
     assert complaint in cli.refused("events", *options)

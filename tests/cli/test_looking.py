@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import anyio
 import psutil
 import pytest
 from commandline import CommandLine
@@ -130,12 +131,12 @@ def test_the_overview_tells_what_runs_what_waits_and_why(cli: CommandLine) -> No
     assert f"waits for task {running} to end" in text or "the supervisor has not looked at it yet" in text
 
 
-async def test_looking_starts_a_supervisor_when_there_is_work_and_none(cli: CommandLine) -> None:
+def test_looking_starts_a_supervisor_when_there_is_work_and_none(cli: CommandLine) -> None:
     flag = cli.home.work / "go-on"
     task_id = cli.submit(f"while [ ! -e {flag} ]; do sleep 0.05; done")
     cli.until(task_id, "running")
     before = cli.home.epoch()
-    await cli.home.kill_supervisor()
+    anyio.run(cli.home.kill_supervisor)
 
     cli.run("status", task_id)
 

@@ -11,7 +11,10 @@ LIMIT_S = 60.0
 
 def test_what_a_task_uses_is_a_table_with_a_line_for_each_measure(cli: CommandLine) -> None:
     task_id = cli.submit(GATE)
-    wait_until(lambda: "sample" in cli.json("status", task_id), LIMIT_S, what="a sample")
+    # What it uses of the processors is known from the second look on.
+    wait_until(
+        lambda: "cpuPercent" in cli.json("status", task_id).get("sample", {}), LIMIT_S, what="two samples"
+    )
     (uses,) = (line for line in cli.out("status", task_id).splitlines() if line.startswith("uses "))
     assert "B in " in uses
     assert " process" in uses

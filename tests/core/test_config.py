@@ -55,6 +55,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "limits.defaultTimeout": None,
         "limits.systemMemoryReserve": None,
         "limits.maxLogBytes": 256_000_000,
+        "limits.maxCheckpointFile": 50_000_000,
         "limits.killGrace": 5000,
         "limits.niceness": 5,
         "limits.oomScoreAdj": 500,

@@ -158,12 +158,11 @@ async def test_a_client_that_stops_reading_holds_up_nobody_and_loses_nothing(hom
         deaf.ask("tools/call", name="ListTasks", arguments={})
         ends = 0
         with anyio.fail_after(4 * WAIT_S):
-            while NUMBERS[-1] not in heard:
+            while ends < 2 or NUMBERS[-1] not in heard:
                 done = await other.call_tool("RunCommand", {"command": "true", "wait": True})
                 assert done.structured_content is not None
                 assert done.structured_content["task"]["outcome"] == "succeeded"
                 ends += 1
-        assert ends > 1
         assert [number for number in heard if number >= 0] == NUMBERS
         assert await numbers_by_cursor(other) == NUMBERS
         await anyio.to_thread.run_sync(deaf.listen_to_all)

@@ -29,6 +29,7 @@ from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, spec_without_what_was_heard
 
 log = logging.getLogger(__name__)
 
@@ -284,10 +285,13 @@ class Orders:
 
 def retried_session(task: Task, mode: str | None) -> JSON:
     """Give the columns to set so that a retried Claude Code goes on in its session, or begins a new one."""
-    if task.kind is not Kind.CLAUDE or mode != "fresh":
+    if task.kind is not Kind.CLAUDE:
         return {}
+    if mode != "fresh":
+        return {"spec": spec_without_what_was_heard(task)}
     session = str(uuid.uuid4())
     spec = {**task.spec, "sessionId": session, "sessionFromRun": task.run + 1}
+    spec.pop(GO_ON_WITH, None)
     spec.pop("resume", None)
     return {"session_id": session, "spec": spec, "seen": None}
 

@@ -143,6 +143,9 @@ class TaskView(TaskRow):
     )
     cost_usd: float | None = Field(default=None, description="of the last run")
     total_cost_usd: float | None = Field(default=None, description="of the session")
+    checkpoints: dict[str, Any] | None = Field(
+        default=None, description="how many, and the newest; ListCheckpoints has all"
+    )
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 

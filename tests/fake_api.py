@@ -147,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Carry out a step, or what becomes of it instead; give how it ended."""
         if fault and fault.status:
             extra = {"retry-after": fault.retry_after_s} if fault.retry_after_s else {}
+            if fault.resets_in_s is not None:
+                extra |= quota_headers(time.time() + fault.resets_in_s)
             kind = ERROR_TYPES.get(fault.status, "api_error")
             error = {"type": kind, "message": f"the script says {fault.status}"}
             self._json(fault.status, {"type": "error", "error": error}, extra)
@@ -231,3 +233,13 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def quota_headers(resets_at: float) -> dict[str, str]:
+    """Give the headers that the API sends with a 429 to a login whose five hours are used up."""
+    return {
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-reset": str(round(resets_at)),
+        "anthropic-ratelimit-unified-representative-claim": "five_hour",
+        "retry-after": str(max(60, round(resets_at - time.time()))),
+    }

@@ -21,7 +21,7 @@ and these come before a step, and are no answers themselves:
 
 | step | what becomes of the request for the next answer |
 |---|---|
-| ``error STATUS [retry-after S] [times K]`` | it fails, K times or always |
+| ``error STATUS [retry-after S] [resets S] [times K]`` | it fails, K times or always |
 | ``hang [times K]`` | it is never answered |
 | ``cut [times K]`` | its answer breaks off in the middle |
 | ``slow S`` | its answer begins S seconds later |
@@ -56,12 +56,14 @@ class Fault:
         times: how often.
         retry_after_s: the header, as it is sent.
         cut: the answer begins and breaks off.
+        resets_in_s: the headers by which a Claude Code that is logged in knows that its quota is gone, and until when.
     """
 
     status: int = 0
     times: int = ALWAYS
     retry_after_s: str | None = None
     cut: bool = False
+    resets_in_s: float | None = None
 
 
 @dataclass
@@ -164,9 +166,16 @@ def read_script(prompt: str) -> list[Step]:
 def _fault(verb: str, words: list[str]) -> Fault:
     status = int(words.pop(0)) if verb == "error" else 0
     options = dict(zip(words[::2], words[1::2], strict=True))
-    if unknown := options.keys() - {"times", "retry-after"}:
+    if unknown := options.keys() - {"times", "retry-after", "resets"}:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    return Fault(status, int(options.get("times", ALWAYS)), options.get("retry-after"), cut=verb == "cut")
+    resets = options.get("resets")
+    return Fault(
+        status,
+        int(options.get("times", ALWAYS)),
+        options.get("retry-after"),
+        cut=verb == "cut",
+        resets_in_s=None if resets is None else float(resets),
+    )
 
 
 def _blocks(verb: str, rest: str) -> list[Json]:

@@ -68,5 +68,11 @@ def _fields(pid: int) -> list[str]:
 
 
 def stopped(pids: list[int]) -> list[bool]:
-    """Say of each process whether all of it is stopped."""
-    return [set(reader().states(pid)) <= {"T"} for pid in pids]
+    """Say of each process whether all of it is stopped, or will be before it does anything: the parent of a vfork."""
+    return [set(reader().states(pid)) <= {"T", "D"} for pid in pids]
+
+
+def marked(run: str) -> list[int]:
+    """Give the living processes that carry a run's marker."""
+    found = reader().snapshot().values()
+    return sorted(item.pid for item in found if not item.zombie and reader().marker(item.pid) == run)

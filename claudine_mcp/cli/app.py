@@ -12,7 +12,7 @@ import claudine_mcp
 from claudine_mcp.cli.checkpoints import checkpoints
 from claudine_mcp.cli.config import config
 from claudine_mcp.cli.console import PROGRAM, close_quietly, note, prepare, say
-from claudine_mcp.cli.controls import resume, suspend
+from claudine_mcp.cli.controls import hibernate, resume, suspend
 from claudine_mcp.cli.delegate import delegate
 from claudine_mcp.cli.demo import demo
 from claudine_mcp.cli.doctor import doctor
@@ -38,6 +38,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("wait", wait),
     ("cancel", cancel),
     ("suspend", suspend),
+    ("hibernate", hibernate),
     ("resume", resume),
     ("retry", retry),
     ("checkpoints", checkpoints),

@@ -12,6 +12,7 @@ from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.input import prompt_of
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
     CheckpointInterval,
     Cwd,
     DependsOn,
@@ -81,6 +82,7 @@ def delegate(
     on_timeout: OnTimeout = None,
     checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
+    can_checkpoint: CanCheckpoint = False,
     extra_arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,6 +120,7 @@ def delegate(
         on_timeout=on_timeout,
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
+        resources={"canCheckpoint": True} if can_checkpoint else None,
         extra_args=extra_arg or [],
     )
 

@@ -96,7 +96,11 @@ def cost(view: TaskView) -> str | None:
         return None
     text = dollars(view.cost_usd)
     total = view.total_cost_usd
-    return text if total is None or total == view.cost_usd else f"{text}; the session {dollars(total)}"
+    if total is not None and total != view.cost_usd:
+        text += f"; the session {dollars(total)}"
+    if view.budget_left_usd is not None:
+        text += f"; {dollars(view.budget_left_usd)} of its budget are left"
+    return text
 
 
 def dollars(amount: float) -> str:

@@ -10,6 +10,7 @@ import typer
 from claudine_mcp.cli.client import with_front
 from claudine_mcp.cli.options import AsJson
 from claudine_mcp.cli.submitting import (
+    CanCheckpoint,
     CheckpointInterval,
     Cwd,
     DependsOn,
@@ -57,6 +58,7 @@ def run(
     on_timeout: OnTimeout = None,
     checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
+    can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -80,6 +82,7 @@ def run(
         on_timeout=on_timeout,
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
+        resources={"canCheckpoint": True} if can_checkpoint else None,
     )
 
     async def submit(front: Front) -> int:

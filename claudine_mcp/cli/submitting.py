@@ -37,6 +37,10 @@ CheckpointInterval = Annotated[
     str | None, typer.Option(help='Time between automatic checkpoints, like "10m"; default: the settings\'.')
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
+CanCheckpoint = Annotated[
+    bool,
+    typer.Option("--can-checkpoint", help="It may be hibernated without asking when memory is short."),
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")
 ]

@@ -15,6 +15,7 @@ _COMMAND_OF = {
     "ListTasks": "list",
     "CancelTask": "cancel",
     "SuspendTask": "suspend",
+    "HibernateTask": "hibernate",
     "ResumeTask": "resume",
     "TaskStatus": "status",
     "TaskLogs": "logs",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from claudine_mcp.core.models import JSON, Dependency, Priority
+from claudine_mcp.core.models import JSON, Dependency, Kind, Priority
+from claudine_mcp.core.requeue import spread_s
 from claudine_mcp.core.states import Outcome
 
 
@@ -22,6 +23,7 @@ class Waiting:
     depends_on: tuple[Dependency, ...] = ()
     hold: JSON | None = None
     session: str | None = None
+    kind: Kind = Kind.COMMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def decide(
     now: float,
     *,
     busy_sessions: Mapping[str, str] = MappingProxyType({}),
+    claude_hold: JSON | None = None,
 ) -> Decisions:
     """Decide about every queued task.
 
@@ -73,6 +76,7 @@ def decide(
         now: seconds since the epoch.
         busy_sessions: sessions that a run is in, each with its task: two runs would branch it, and one
             branch would be lost.
+        claude_hold: what holds every Claude Code, `until` a time and `since` another; None: nothing does.
     """
     busy = dict(busy_sessions)
     decisions = Decisions()
@@ -83,8 +87,15 @@ def decide(
         elif pending:
             decisions.hold[task.id] = {"rule": "dependency", "taskIds": pending}
         elif task.not_before is not None and task.not_before > now:
-            decisions.hold[task.id] = {"rule": "notBefore", "until": task.not_before}
+            decisions.hold[task.id] = _until(task, task.not_before)
             decisions.look_again_at = min(task.not_before, decisions.look_again_at or task.not_before)
+        elif (
+            task.kind is Kind.CLAUDE
+            and claude_hold is not None
+            and now < (until := _own_time(task, claude_hold))
+        ):
+            decisions.hold[task.id] = {**claude_hold, "until": until}
+            decisions.look_again_at = min(until, decisions.look_again_at or until)
         elif task.session is not None and task.session in busy:
             decisions.hold[task.id] = {"rule": "session", "taskIds": [busy[task.session]]}
         elif active < caps.soft or (task.priority is Priority.P0 and active < caps.hard):
@@ -96,6 +107,19 @@ def decide(
             rule = "hardCap" if active >= caps.hard else "softCap"
             decisions.hold[task.id] = {"rule": rule, "cap": caps.hard if rule == "hardCap" else caps.soft}
     return decisions
+
+
+def _until(task: Waiting, not_before: float) -> JSON:
+    """Give the hold of a task that has its own time: to be started then, or to go on by itself."""
+    hold = task.hold
+    is_requeued = hold is not None and hold["rule"] == "requeued" and hold["until"] == not_before
+    return hold if hold is not None and is_requeued else {"rule": "notBefore", "until": not_before}
+
+
+def _own_time(task: Waiting, hold: JSON) -> float:
+    """Give when a task may start that has waited for the same moment as others: not all at once."""
+    until: float = hold["until"]
+    return until + spread_s(task.id, 0, until - hold["since"])
 
 
 def _dependencies(task: Waiting, outcomes: Mapping[str, Outcome | None]) -> tuple[str | None, list[str]]:
@@ -121,13 +145,37 @@ def describe_hold(hold: JSON | None) -> str:
     """Say in words what holds a task; `hold` is what `decide` gave, None before it was looked at."""
     if hold is None:
         return "it was just queued; the supervisor has not looked at it yet"
-    if hold["rule"] == "dependency":
-        ids: list[str] = hold["taskIds"]
-        noun = "task" if len(ids) == 1 else "tasks"
-        return f"waits for {noun} {', '.join(ids)} to end"
-    if hold["rule"] == "session":
-        return f"waits for task {hold['taskIds'][0]}, which is in the same Claude Code session"
-    if hold["rule"] == "notBefore":
-        return "waits for its time (notBefore)"
+    return _WORDS[hold["rule"]](hold)
+
+
+def _say_dependency(hold: JSON) -> str:
+    ids: list[str] = hold["taskIds"]
+    return f"waits for {'task' if len(ids) == 1 else 'tasks'} {', '.join(ids)} to end"
+
+
+def _say_cap(hold: JSON) -> str:
     name = "limits.hardMaxConcurrent" if hold["rule"] == "hardCap" else "limits.softMaxConcurrent"
     return f"{hold['cap']} tasks are active, which is as many as may be ({name})"
+
+
+def _say_budget(hold: JSON) -> str:
+    return (
+        f"spent {hold['spent']:.2f} of {hold['budget']:.2f} USD today; goes on at 00:00, or when "
+        "scheduling.dailyBudgetUsd is raised"
+    )
+
+
+_WORDS: Mapping[str, Callable[[JSON], str]] = MappingProxyType(
+    {
+        "dependency": _say_dependency,
+        "session": lambda hold: (
+            f"waits for task {hold['taskIds'][0]}, which is in the same Claude Code session"
+        ),
+        "notBefore": lambda _: "waits for its time (notBefore)",
+        "requeued": lambda hold: f"goes on by itself: {hold['why']}",
+        "apiLimited": lambda hold: f"the quota of Claude Code is gone: {hold['why']}",
+        "dailyBudget": _say_budget,
+        "softCap": _say_cap,
+        "hardCap": _say_cap,
+    }
+)

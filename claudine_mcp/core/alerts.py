@@ -11,12 +11,12 @@ from claudine_mcp.core.models import Event, Severity
 HANDED_AT_MOST = 3
 """How often one caller is given an alert that nobody answers: after that it has been heard."""
 
-OFFERED = frozenset({"allow", "deny", "continue", "snooze", "suspend", "resume", "cancel"})
+OFFERED = frozenset({"allow", "deny", "continue", "snooze", "suspend", "resume", "hibernate", "cancel"})
 """What can be answered to alerts; each offers some of these."""
 
 ENDED = "task:ended"
 
-FRESH_STARTS = frozenset({"task:requeued", "task:started", ENDED})
+FRESH_STARTS = frozenset({"task:requeued", "task:started", ENDED, "task:hibernated"})
 """With these everything that was said of the task before is past."""
 RECOVERIES = frozenset({"task:recovered", "system:recovered"})
 

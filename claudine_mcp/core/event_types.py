@@ -7,6 +7,7 @@ from typing import Final
 TYPES: Final = frozenset(
     {
         "api:limited",
+        "limit:budget",
         "limit:concurrency",
         "monitoring:configured",
         "supervisor:adopted",
@@ -20,6 +21,7 @@ TYPES: Final = frozenset(
         "task:disk-io",
         "task:ended",
         "task:fd-limit",
+        "task:hibernated",
         "task:high-memory",
         "task:leftovers",
         "task:log-limit",

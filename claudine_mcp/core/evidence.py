@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from enum import StrEnum
 
+from claudine_mcp.core.requeue import Passing
 from claudine_mcp.core.states import Outcome
 
 
@@ -82,10 +83,11 @@ def recover(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - a decision list
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How a task ended, and the reason in words."""
+    """How a run ended, and the reason in words; `passing`: what it failed by, if the same may work later."""
 
     outcome: Outcome
     reason: str
+    passing: Passing | None = None
 
 
 def judge_exit(record: ExitRecord, *, stop_reason: str | None) -> Judgement:

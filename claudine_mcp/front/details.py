@@ -21,7 +21,11 @@ from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after
 from claudine_mcp.registry.history import past_runs
+from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import ahead_of, get_task, runs_of
+
+DIGITS = 6
+"""Of dollars."""
 
 
 async def task_view(front: Front, wanted: str) -> TaskView:
@@ -43,6 +47,7 @@ async def task_view(front: Front, wanted: str) -> TaskView:
         else:
             asked = next((item for item in await open_questions(tx) if item.task_id == task.id), None)
             question = None if asked is None else question_view(asked, task)
+        spent_usd = 0.0 if task.session_id is None else await spent_by(tx, task.id)
         if task.session_id is not None and task.state is State.ENDED:
             unread = await _unread_messages(tx, task)
         checkpoints = await count_checkpoints(tx, task.id)
@@ -50,6 +55,7 @@ async def task_view(front: Front, wanted: str) -> TaskView:
         "checkpoints": checkpoints,
         "open_alerts": alerts or None,
         "eta": eta_view(task, past, time.time()),
+        **_money(task, spent_usd),
     }
 
     def look() -> TaskView:
@@ -68,6 +74,14 @@ async def count_checkpoints(tx: Transaction, task_id: str) -> JSON | None:
         return None
     newest = found[-1]
     return {"count": len(found), "newest": newest.id, "at": format_time(newest.at), "cause": newest.cause}
+
+
+def _money(task: Task, spent_usd: float) -> dict[str, float | None]:
+    budget: float | None = task.spec.get("maxBudgetUsd")
+    return {
+        "spent_usd": round(spent_usd, DIGITS) if spent_usd else None,
+        "budget_left_usd": None if budget is None else round(max(0.0, budget - spent_usd), DIGITS),
+    }
 
 
 async def _unread_messages(tx: Transaction, task: Task) -> list[str] | None:

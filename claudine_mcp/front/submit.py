@@ -9,13 +9,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
+from claudine_mcp.core.resources import checked_resources
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
+from claudine_mcp.host.files import current_umask
 
 MAX_ARGUMENT_BYTES = 128 * 1024 - 1
 """MAX_ARG_STRLEN of Linux: the longest single argument that a program can be given."""
@@ -62,6 +65,7 @@ class TaskRequest:
     on_timeout: str | None = None
     checkpoint_interval: int | str | None = None
     labels: Sequence[str] = ()
+    resources: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +137,13 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
+    more = checked_resources(request.resources) | watch_settings(request, project)
     return Task(
         id=new_id(),
         kind=kind,
         name=checked_name(request.name) if request.name is not None else short(text) or str(kind),
         cwd=cwd,
-        spec={**spec, **watch_settings(request, project), "umask": current_umask()},
+        spec={**spec, **more, "umask": current_umask()},
         priority=checked_priority(priority),
         state=State.QUEUED,
         created_at=now,
@@ -307,19 +312,6 @@ def short(text: str, limit: int = 60) -> str:
     """Give a name for a command: its first line, without control characters, shortened."""
     line = _CONTROL.sub(" ", text.strip().splitlines()[0]).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def current_umask() -> int:
-    """Give this process's umask without changing it, which in a program with threads would be a race."""
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    except OSError:
-        pass
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def dependencies(found: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> tuple[Dependency, ...]:

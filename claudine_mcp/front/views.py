@@ -72,7 +72,7 @@ class TaskRow(View):
     ended_at: str | None = None
     runtime_seconds: float | None = Field(default=None, description="suspended time apart")
     stopped: dict[str, str] | None = Field(
-        default=None, description="who suspended it (user, policy), since when and why"
+        default=None, description="who suspended or hibernated it (user, policy), since when and why"
     )
     leftovers: int | None = Field(default=None, description="processes that it started and that live on")
     labels: list[str] | None = None
@@ -143,6 +143,9 @@ class TaskView(TaskRow):
     )
     cost_usd: float | None = Field(default=None, description="of the last run")
     total_cost_usd: float | None = Field(default=None, description="of the session")
+    spent_usd: float | None = Field(default=None, description="of all runs of the task")
+    budget_left_usd: float | None = Field(default=None, description="of maxBudgetUsd")
+    resumes: int | None = Field(default=None, description="how often it went on by itself; claude.maxResumes")
     checkpoints: dict[str, Any] | None = Field(
         default=None, description="how many, and the newest; ListCheckpoints has all"
     )
@@ -249,6 +252,7 @@ def view_of(
         cwd=task.cwd,
         command=task.spec.get("command"),
         run=task.run or None,
+        resumes=task.resumes or None,
         killed_for_memory=task.killed_for_memory or None,
         queue=queue,
         depends_on=[{"taskId": item.task_id, "on": item.on} for item in task.depends_on] or None,

@@ -145,6 +145,15 @@ ALTER TABLE tasks ADD COLUMN worktree TEXT;
 ALTER TABLE runs ADD COLUMN suspended_s REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN resumed_at REAL;
 
+CREATE TABLE spending (
+    day TEXT NOT NULL,
+    task_id TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    usd REAL NOT NULL,
+    PRIMARY KEY (task_id, run, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spending_by_day ON spending (day);
+
 CREATE TABLE checkpoints (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from claudine_mcp.core.admission import Waiting
 from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
-from claudine_mcp.core.models import JSON, Event, Priority, Run, Task
+from claudine_mcp.core.models import JSON, Event, Run, Task
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger, advance
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.rows import (
     RUN_COLUMNS,
     TASK_COLUMNS,
-    dependencies_of,
     dump,
     optional,
     run_of,
@@ -257,37 +255,6 @@ async def find_tasks(tx: Transaction, wanted: Filter, limit: int, before: int | 
     return [task_of(row) for row in rows]
 
 
-async def waiting_tasks(tx: Transaction) -> list[Waiting]:
-    """Give what admission needs of every queued task, without reading their specifications."""
-    rows = await tx.all(
-        "SELECT id, seq, priority, queued_at, not_before, depends_on, hold, session_id FROM tasks"
-        " WHERE state = 'queued'"
-    )
-    return [
-        Waiting(
-            id=row["id"],
-            seq=row["seq"],
-            priority=Priority(row["priority"]),
-            queued_at=row["queued_at"],
-            not_before=row["not_before"],
-            depends_on=dependencies_of(row["depends_on"]),
-            hold=optional(row["hold"]),
-            session=row["session_id"],
-        )
-        for row in rows
-    ]
-
-
-async def busy_sessions(tx: Transaction) -> dict[str, str]:
-    """Give the Claude Code sessions that a run is in, each with its task."""
-    marks = ", ".join("?" * len(ACTIVE))
-    rows = await tx.all(
-        f"SELECT session_id, id FROM tasks WHERE session_id IS NOT NULL AND state IN ({marks})",
-        sorted(ACTIVE),
-    )
-    return {row["session_id"]: row["id"] for row in rows}
-
-
 async def ahead_of(tx: Transaction, task: Task) -> int:
     """Give how many queued tasks stand before this one in line; see `core.admission.is_in_line` and `order`."""
     row = await tx.one(
@@ -296,14 +263,6 @@ async def ahead_of(tx: Transaction, task: Task) -> int:
         (task.priority, task.queued_at, task.seq),
     )
     return 0 if row is None else int(row[0])
-
-
-async def set_holds(tx: Transaction, holds: dict[str, JSON]) -> None:
-    """Note by which rule each of these queued tasks is held."""
-    await tx.run_many(
-        "UPDATE tasks SET hold = ? WHERE id = ? AND state = 'queued'",
-        [(dump(hold), task_id) for task_id, hold in holds.items()],
-    )
 
 
 async def newest_seq(tx: Transaction) -> int:

@@ -15,10 +15,14 @@ from claudine_mcp.server.forms import clean, elicitation, reply_of
 MEANINGS = {
     "continue": "let it go on; you hear of it when something changes",
     "suspend": "stop it where it is, until it is resumed; its memory stays taken",
+    "hibernate": "end its processes, which frees its memory, and go on later (ResumeTask)",
     "resume": "let it go on from where it was stopped",
     "cancel": "end it, with everything that it started",
     "snooze": f"ask again later: in {LATER}, or as long as is said below",
 }
+
+DEEDS = {"resume": 1, "suspend": 2, "cancel": 3}
+"""What does something to the task, by how much."""
 
 
 class Choice(BaseModel):
@@ -32,8 +36,8 @@ class Choice(BaseModel):
 
 def form(alert: AlertView, *, again: bool = False) -> JSON:
     """Give the parameters of an elicitation for a warning; `again`, if what came back before was no answer."""
-    # A client may offer the first one as the default, and that must not end anything.
-    actions = sorted(alert.actions, key=lambda action: action == "cancel")
+    # A client may offer the first one as the default, and that must not do anything to the task.
+    actions = sorted(alert.actions, key=lambda action: DEEDS.get(action, 0))
     lines = [clean(alert.message), *(f"  {action}: {MEANINGS.get(action, action)}" for action in actions)]
     if again:
         lines.insert(

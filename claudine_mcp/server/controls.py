@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field
@@ -16,7 +18,7 @@ class Controlled(View):
 
     task_id: str
     state: str
-    processes: int = Field(description="that were stopped, or go on")
+    processes: int | None = Field(default=None, description="that were stopped, or go on")
     suspended_seconds: float | None = Field(default=None, description="for how long it had been suspended")
     took_seconds: float | None = None
     done: str = Field(description="what was done, and what that means")
@@ -39,15 +41,21 @@ async def SuspendTask(ctx: Ctx, taskId: TaskId, reason: Reason = None) -> Contro
     )
 
 
-async def ResumeTask(ctx: Ctx, taskId: TaskId) -> Controlled:  # noqa: N802
-    """Let a suspended task go on where it was stopped; also one whose processes someone else has stopped."""
+async def ResumeTask(  # noqa: N802
+    ctx: Ctx,
+    taskId: TaskId,
+    prompt: Annotated[
+        str | None, Field(description="what a hibernated Claude Code is told; default: to go on")
+    ] = None,
+) -> Controlled:
+    """Let a suspended or hibernated task go on; also one whose processes someone else has stopped."""
     from claudine_mcp.front.controls import resume, said_of_resuming  # noqa: PLC0415 - start-up time
 
-    task, result = await resume(await front_of(ctx), taskId)
+    task, result = await resume(await front_of(ctx), taskId, prompt)
     return Controlled(
         task_id=task.id,
         state=task.state,
-        processes=result["processes"],
+        processes=result.get("processes"),
         suspended_seconds=result.get("suspendedSeconds"),
         took_seconds=result.get("tookSeconds"),
         done=said_of_resuming(result),

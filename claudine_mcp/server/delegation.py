@@ -18,6 +18,7 @@ from claudine_mcp.server.parameters import (
     NotBefore,
     OnTimeout,
     PriorityName,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -69,6 +70,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     onTimeout: OnTimeout = None,
     checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
+    resources: ResourcesParameter = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
     wait: Wait = False,
 ) -> Submitted:
@@ -99,6 +101,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             on_timeout=onTimeout,
             checkpoint_interval=checkpointInterval,
             labels=labels or [],
+            resources=None if resources is None else resources.model_dump(),
             extra_args=extraArgs or [],
         ),
     )

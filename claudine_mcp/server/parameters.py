@@ -40,6 +40,19 @@ Labels = Annotated[list[str] | None, Field(description="words to find it by")]
 Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
 
 
+class Resources(BaseModel):
+    """What a task allows to be done with it when memory is short."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    canCheckpoint: bool = Field(  # noqa: N815 - the interface's spelling
+        default=False, description="it may be hibernated without asking"
+    )
+
+
+ResourcesParameter = Annotated[Resources | None, Field(description="what may be done when memory is short")]
+
+
 class DependencyParameter(BaseModel):
     """A task that must have ended first."""
 

@@ -20,6 +20,7 @@ from claudine_mcp.server.parameters import (
     OnTimeout,
     PriorityName,
     Reason,
+    ResourcesParameter,
     TaskId,
     Timeout,
     Wait,
@@ -70,6 +71,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     onTimeout: OnTimeout = None,
     checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
+    resources: ResourcesParameter = None,
     wait: Wait = False,
 ) -> Submitted:
     """Run a command as a background task that outlives this session: a build, a test suite, a training run.
@@ -94,6 +96,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             on_timeout=onTimeout,
             checkpoint_interval=checkpointInterval,
             labels=labels or [],
+            resources=None if resources is None else resources.model_dump(),
         )
     )
     return await submitted(ctx, front, task.id, wait=wait)

@@ -47,13 +47,14 @@ class Toolbox(ToolManager):
             checkpoints,
             controls,
             delegation,
+            hibernation,
             monitoring,
             plugin,
             reading,
             tasks,
         )
 
-        for theme in (delegation, tasks, controls, checkpoints, reading, monitoring, alerts):
+        for theme in (delegation, tasks, controls, hibernation, checkpoints, reading, monitoring, alerts):
             theme.register(self._server)
         if self._plugged is not None:
             plugin.register(self._server, self._plugged)

@@ -67,6 +67,20 @@ def requeued(task: Task, why: str, at: float) -> Event:
     )
 
 
+def goes_on_later(task: Task, why: str, until: float, at: float, *, most: int) -> Event:
+    """The API has failed a run, and its task goes on by itself; for the last time after `most` of them."""
+    when = f"it goes on by itself at {format_time(until)} ({task.resumes + 1} of {most})"
+    return Event(
+        "task:requeued",
+        Severity.NOTICE,
+        f"{task.name} ({task.id}) is queued again: {why}; {when}",
+        at,
+        task_id=task.id,
+        run_id=f"{task.id}.{task.run}",
+        data={"taskId": task.id, "reason": why, "until": format_time(until), "resumes": task.resumes + 1},
+    )
+
+
 def leftovers(task: Task, run: Run, count: int, at: float) -> Event:
     """A task has ended, and processes that it started live on."""
     noun = "process" if count == 1 else "processes"

@@ -1,12 +1,13 @@
-"""The events of suspending and resuming."""
+"""The events of suspending, hibernating and resuming."""
 
 from __future__ import annotations
 
 from claudine_mcp.core.models import JSON, Event, Run, Severity, Task
-from claudine_mcp.core.units import human_duration
+from claudine_mcp.core.units import human_duration, human_size
 
 SUSPENDED = "task:suspended"
 RESUMED = "task:resumed"
+HIBERNATED = "task:hibernated"
 
 _CHOICES = (
     {"action": "resume", "label": "let it go on (ResumeTask)"},
@@ -58,4 +59,29 @@ def resumed(task: Task, run: Run, origin: JSON, suspended_s: float | None, at: f
         task_id=task.id,
         run_id=run.id,
         data=data,
+    )
+
+
+def hibernated_by(task: Task) -> str:
+    """Say by whom a task was hibernated, and why."""
+    stopped = task.stopped or {}
+    why: str | None = stopped.get("why")
+    return f"hibernated by the {stopped.get('by', 'user')}" + (f": {why}" if why else "")
+
+
+def hibernated(task: Task, run: Run, at: float) -> Event:
+    """A task's processes are gone; unless its user has asked for that, somebody should know."""
+    stopped = task.stopped or {}
+    by: str = stopped.get("by", "user")
+    freed: int | None = stopped.get("freedBytes")
+    memory = "" if freed is None else f"; {human_size(freed)} of memory are free again"
+    return Event(
+        HIBERNATED,
+        Severity.NOTICE if by == "user" else Severity.WARNING,
+        f"{task.name} ({task.id}) was {hibernated_by(task)}{memory}. ResumeTask lets it go on",
+        at,
+        task_id=task.id,
+        run_id=run.id,
+        data={"taskId": task.id, "by": by, "why": stopped.get("why"), "freedBytes": freed},
+        suggestions=() if by == "user" else _CHOICES,
     )

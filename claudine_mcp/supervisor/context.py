@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +24,11 @@ def _ignore(_step: str) -> None:
 
 def _watch_nothing(_path: Path) -> None:
     """The clock finds it."""
+
+
+async def _weigh_nothing(_run_ids: Collection[str]) -> Mapping[str, TreeSample]:
+    """Nobody looks."""
+    return {}
 
 
 class Stream(NamedTuple):
@@ -74,6 +79,7 @@ class Context:
         ended: tasks whose run has just ended, until its last checkpoint is begun.
         refs_due: whether checkpoints may have gone whose refs are still there.
         watch: has the supervisor woken when this file grows.
+        weigh: samples some runs now, with their true memory.
         trace: told the name of each step that a crash may come after; tests crash there.
     """
 
@@ -91,6 +97,7 @@ class Context:
     ended: list[str] = field(default_factory=list[str])
     refs_due: bool = False
     watch: Callable[[Path], None] = _watch_nothing
+    weigh: Callable[[Collection[str]], Awaitable[Mapping[str, TreeSample]]] = _weigh_nothing
     trace: Callable[[str], None] = _ignore
 
     @staticmethod

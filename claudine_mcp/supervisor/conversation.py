@@ -17,13 +17,14 @@ from claudine_mcp.registry.events import add_event, get_event
 from claudine_mcp.registry.questions import QUESTION, waiting_question
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.holding import lift
 from claudine_mcp.supervisor.messages import Messages
 from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.workloads.claude_fields import call_label, tool_summary
 
 ACTIONS = ("allow", "deny")
-ACKNOWLEDGEMENTS = ("continue", "snooze", "suspend", "resume")
-"""What can be said to any other alert; of the last two, after it was done."""
+ACKNOWLEDGEMENTS = ("continue", "snooze", "suspend", "resume", "hibernate")
+"""What can be said to any other alert; of the last three, after it was done."""
 NOT_WAITED_FOR = "the run does not wait for an answer any more"
 
 
@@ -116,7 +117,8 @@ class Conversation:
             done = f"it comes up again at {format_time(until)} if it has not passed"
         async with self._ctx.db.write() as tx:
             await answer_alert(tx, command.args["alertId"], said, now, snoozed_until=until)
-            await finish_command(tx, command.id, {"done": done}, now)
+            lifted = await lift(tx, command.args["alertId"]) if command.args["action"] == "continue" else None
+            await finish_command(tx, command.id, {"done": lifted or done}, now)
 
     async def _answer(
         self, asked: Command, result: JSON, told: str | None, also: Command | None = None

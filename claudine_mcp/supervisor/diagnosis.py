@@ -18,6 +18,7 @@ from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.judgements import judgements, keep_judgements, store_judgements
+from claudine_mcp.registry.queue import claude_holds
 from claudine_mcp.registry.watched import Watched, own_settings, watched_tasks
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context, Tick, Wanted
@@ -103,6 +104,7 @@ class Diagnosis:
             ran_s = 0.0 if watcher is None else watcher.ran_s(task.started_at, at)
             recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
         known = recognition.told_of_machine()
+        known |= {hold["alertId"] for hold in (await claude_holds(tx)).values()}
         self._forgotten = {seq: kind for seq, kind in (await machine_alerts(tx)).items() if seq not in known}
         self._recognition = recognition
         return recognition

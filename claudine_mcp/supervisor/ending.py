@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from claudine_mcp.core.evidence import Evidence, ExitRecord, Judgement, Verdict, recover
-from claudine_mcp.core.models import JSON, Task
-from claudine_mcp.core.states import Outcome, Trigger
+from claudine_mcp.core.identity import Identity
+from claudine_mcp.core.models import JSON, Kind, Task
+from claudine_mcp.core.states import Outcome, State, Trigger
 from claudine_mcp.executors.local import with_memory_verdict
+from claudine_mcp.host.days import day_of
 from claudine_mcp.host.processes import Process
 from claudine_mcp.registry.commands import finish_command, open_commands
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import note_costs
 from claudine_mcp.registry.tasks import move, store_seen, update_run, update_task
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.following import Following
+from claudine_mcp.supervisor.output import News
 from claudine_mcp.supervisor.stopping import Stopper
-from claudine_mcp.supervisor.unread import settle_messages
+from claudine_mcp.supervisor.unread import Parting, settle_messages
 
 LEFTOVERS_AFTER_S = 1.0
 """Descendants that outlive the main process by less are only late, not left over."""
@@ -25,10 +29,10 @@ STOP_EVERY_S = 0.1
 class Ending(Following):
     """Brings a run to its end."""
 
-    def begin_stop(self) -> Stopper:
-        """Begin to end the tree, or go on with it."""
+    def begin_stop(self, *, gentle: Identity | None = None) -> Stopper:
+        """Begin to end the tree, or go on with it; `gentle` as in `Stopper`."""
         if self.stopper is None:
-            self.stopper = Stopper(self.ctx.settings.limits.kill_grace / 1000, self.ctx.mono())
+            self.stopper = Stopper(self.ctx.settings.limits.kill_grace / 1000, self.ctx.mono(), gentle)
         return self.stopper
 
     async def _stop(self, task: Task, evidence: Evidence) -> None:
@@ -46,7 +50,9 @@ class Ending(Following):
         if evidence.same_boot is False:
             await self._stopped(task, Trigger.VANISHED, evidence.exit)
             return
-        stopper = self.begin_stop()
+        # It writes down what it has cost, and the part of an answer that has come.
+        is_gentle = task.state is State.HIBERNATING and task.kind is Kind.CLAUDE
+        stopper = self.begin_stop(gentle=self.seen.main if is_gentle else None)
         left = stopper.press(self.seen.tree, self.ctx.mono())
         self.ctx.trace("signalled")
         if left or self._keeper_is_waiting(evidence):
@@ -75,10 +81,13 @@ class Ending(Following):
         record = with_memory_verdict(record, self.seen.main)
         judgement = await self._judge(task, record)
         self.ctx.trace("exit-seen")
-        await self._end(task, Trigger.EXITED, judgement, record)
+        await self._conclude(task, judgement, record)
         self.ctx.trace("end-committed")
         self._exited_at = self.ctx.mono()
         self.look_in(LEFTOVERS_AFTER_S)
+
+    async def _conclude(self, task: Task, judgement: Judgement, record: ExitRecord) -> None:
+        await self._end(task, Trigger.EXITED, judgement, record)
 
     async def _vanished(self, task: Task, evidence: Evidence) -> None:
         """Nothing is alive and nobody wrote how it ended: ask the kernel, then give up."""
@@ -125,17 +134,25 @@ class Ending(Following):
                 more["suspended_s"] = self.run.suspended_s + self.suspended_for_s()
             await update_run(tx, self.run, **shared, exited_at=ended_at, **more)
             await self._answer_cancels(tx, judgement)
-            if self._output is not None and self._output.follower is not None:
-                follower = self._output.follower
-                await settle_messages(tx, task, self.run, follower, judgement=judgement, at=now)
-            news = None if self._output is None else self._output.news(force=True)
-            if news is not None:
-                await store_seen(tx, [(self.run, news.shown, news.state)])
+            news = await self._write_last_words(
+                tx, task, Parting("ended", f"{judgement.outcome}: {judgement.reason}")
+            )
         if news is not None:
             self.keep(news)  # or it would be written once more, perhaps into the next run
         if self.seen.directory.has("began"):
             self.ctx.ended.append(self.task_id)
         self.ctx.admission_due = True
+
+    async def _write_last_words(self, tx: Transaction, task: Task, parting: Parting) -> News | None:
+        """Settle the messages to a run that was read to its end, and keep what it told."""
+        if self._output is not None and self._output.follower is not None:
+            follower = self._output.follower
+            await settle_messages(tx, task, self.run, follower, parting=parting, at=self.ctx.wall())
+        news = None if self._output is None else self._output.news(force=True)
+        if news is not None:
+            await store_seen(tx, [(self.run, news.shown, news.state)])
+            await note_costs(tx, [(self.run, news.shown)], day_of(self.ctx.wall()))
+        return news
 
     async def _answer_cancels(self, tx: Transaction, judgement: Judgement | None) -> None:
         """Finish the cancels that were waiting for this tree to go."""
@@ -152,7 +169,7 @@ class Ending(Following):
 
     async def _linger(self, task: Task, evidence: Evidence) -> None:
         """The run has its outcome; see whether it left processes behind, and end them if asked to."""
-        same = task.run == self.run.n
+        same = task.run == self.run.n and task.state is State.ENDED
         other_boot = evidence.same_boot is False
         processes: list[Process] = []
         if not evidence.gone and not other_boot:

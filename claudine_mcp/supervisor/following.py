@@ -38,6 +38,7 @@ class Following:
         run: the run, as it was admitted or found.
         to_launch: whether this supervisor has admitted the run and has yet to start its keeper.
         failed_launches: how many keepers of this task have left without a word before this run.
+        only_we_stop_it: whether it was this supervisor that decided to end the run, so that no other has signalled it.
         suspended_since: since when it is suspended, on the monotonic clock; None: it is not.
     """
 
@@ -52,6 +53,7 @@ class Following:
         self.wake = anyio.Event()
         self._stepping = anyio.Lock()
         self.over = False
+        self.only_we_stop_it = False
         self.stopper: Stopper | None = None
         self.suspended_since: float | None = None
         self._began_at: float | None = None

@@ -20,9 +20,9 @@ from claudine_mcp.registry.bell import Listener
 from claudine_mcp.registry.commands import open_commands
 from claudine_mcp.registry.database import DiskFull, Transaction
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.queue import busy_sessions, set_holds, waiting_tasks
 from claudine_mcp.registry.tasks import (
     add_run,
-    busy_sessions,
     count_active,
     get_task,
     has_work,
@@ -31,8 +31,6 @@ from claudine_mcp.registry.tasks import (
     newest_seq,
     outcomes_of,
     runs_not_gone,
-    set_holds,
-    waiting_tasks,
 )
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.checkpointing import Checkpointing
@@ -40,6 +38,7 @@ from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
 from claudine_mcp.supervisor.heartbeat import Heartbeat
+from claudine_mcp.supervisor.holding import Holding
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.observation import reap
@@ -74,10 +73,12 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
+        self._holding = Holding(ctx, reload)
         self._retention = Retention(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
         judges = (Heartbeat(ctx).judge, diagnosis.judge, self._orders.controls.judge)
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
+        ctx.weigh = self._sampler.weigh
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
         self._group: anyio.abc.TaskGroup | None = None
@@ -247,8 +248,10 @@ class Supervisor:
             sessions = await busy_sessions(tx)
         limits = self._ctx.settings.limits
         caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
-        decisions = decide(waiting, active, caps, outcomes, self._ctx.wall(), busy_sessions=sessions)
-        self._look_again_at = decisions.look_again_at
+        hold = await self._holding.current(waiting)
+        now = self._ctx.wall()
+        decisions = decide(waiting, active, caps, outcomes, now, busy_sessions=sessions, claude_hold=hold)
+        self._look_again_at = self._holding.look_again_at(decisions.look_again_at)
         known = {task.id: task.hold for task in waiting}
         holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}
         watchers: list[Watcher] = []
@@ -282,7 +285,7 @@ class Supervisor:
     async def _start(self, tx: Transaction, task_id: str) -> Watcher:
         task = await get_task(tx, task_id)
         run = Run(task.id, task.run + 1, self._ctx.wall())
-        await move(tx, task, Trigger.ADMIT, None, run=run.n, hold=None)
+        await move(tx, task, Trigger.ADMIT, None, run=run.n, hold=None, reason=None)
         await add_run(tx, run)
         failed = self._failed_launches.get(task.id, 0)
         return Watcher(self._ctx, task.id, run, to_launch=True, failed_launches=failed)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from claudine_mcp.core.errors import TaskNotFound
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.progress.model import Progress
+from claudine_mcp.host.days import day_of
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import note_costs
 from claudine_mcp.registry.tasks import get_task, store_seen
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context
@@ -53,6 +55,8 @@ class Notes:
             told = [(each, news) for each in self._watchers.values() if (news := each.news()) is not None]
             if told:
                 await store_seen(tx, [(each.run, news.shown, news.state) for each, news in told])
+                costs = [(each.run, news.shown) for each, news in told]
+                await note_costs(tx, costs, day_of(self._ctx.wall()))
             for each, news in told:
                 if news.progress is not None:
                     await self._announce(tx, each.run, news.progress)

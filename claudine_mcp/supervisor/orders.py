@@ -25,6 +25,7 @@ from claudine_mcp.supervisor.checkpoints import Checkpoints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
+from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.watcher import Watcher
 
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
@@ -44,6 +45,7 @@ class Orders:
         self.conversation = conversation = Conversation(ctx, watchers)
         self.controls = controls = Controls(ctx, watchers)
         self.checkpoints = checkpoints = Checkpoints(ctx)
+        self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -55,8 +57,9 @@ class Orders:
             CommandKind.WITHDRAW: conversation.withdraw,
             CommandKind.ANSWER: conversation.answer,
             CommandKind.SUSPEND: controls.suspend,
-            CommandKind.RESUME: controls.resume,
             CommandKind.CHECKPOINT: checkpoints.checkpoint,
+            CommandKind.HIBERNATE: hibernation.hibernate,
+            CommandKind.RESUME: hibernation.resume,
         }
 
     async def carry_out(self, command: Command) -> None:
@@ -100,6 +103,7 @@ class Orders:
                     reason=reason,
                     ended_at=now,
                     hold=None,
+                    stopped=None,
                 )
                 result: JSON = {
                     "changed": True,
@@ -158,6 +162,8 @@ class Orders:
                 killed_for_memory=0,
                 started_at=None,
                 ended_at=None,
+                stopped=None,
+                resumes=0,
                 queued_at=now,
                 supervised=1,
                 leftovers=0,

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from claudine_mcp.core.paths import run_directory, task_directory, waits_directory
+from claudine_mcp.host.days import day_of
 from claudine_mcp.host.statedir import discard, discard_drafts, lock_unclaimed
 from claudine_mcp.registry.alerts import forget_cleared
 from claudine_mcp.registry.database import Database, Transaction
@@ -21,6 +22,7 @@ from claudine_mcp.registry.expiry import (
     expire_signs_of_life,
     remove_ended,
 )
+from claudine_mcp.registry.spending import KEPT_DAYS, forget_spending
 from claudine_mcp.registry.tasks import existing_ids
 from claudine_mcp.supervisor.context import Context
 
@@ -57,6 +59,7 @@ class Retention:
         async with self._ctx.db.write() as tx:
             await expire_commands(tx, now - COMMANDS_S)
             await forget_cleared(tx, now - COMMANDS_S)
+            await forget_spending(tx, day_of(now - KEPT_DAYS * 86_400))
         removed = await self._remove_tasks(now - kept.tasks / 1000)
         if removed:
             self._ctx.refs_due = True

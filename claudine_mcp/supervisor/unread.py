@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from claudine_mcp.core.evidence import Judgement
+from typing import NamedTuple
+
 from claudine_mcp.core.models import JSON, Command, CommandKind, Event, Run, Severity, Task
 from claudine_mcp.registry.commands import commands_of, finish_command
 from claudine_mcp.registry.database import Transaction
@@ -14,8 +15,16 @@ SHOWN_CHARS = 200
 SHOWN_MESSAGES = 20
 
 
+class Parting(NamedTuple):
+    """How a run ended, in words: what the task did, why, and what goes on in its session."""
+
+    verb: str
+    why: str
+    again: str = "RetryTask goes on"
+
+
 async def settle_messages(
-    tx: Transaction, task: Task, run: Run, follower: Follower, *, judgement: Judgement, at: float
+    tx: Transaction, task: Task, run: Run, follower: Follower, *, parting: Parting, at: float
 ) -> None:
     """Answer the messages that are open as their run ends, and tell of those that it has not read.
 
@@ -24,7 +33,7 @@ async def settle_messages(
         task: the task.
         run: the run.
         follower: what understands the run's output, which was read to its end.
-        judgement: how it ended.
+        parting: how it ended.
         at: now.
     """
     lost: list[str] = []
@@ -44,22 +53,22 @@ async def settle_messages(
             lost.append(command.args["message"])
             if is_open:
                 text = (
-                    f"task {task.id} ended before it had read the message ({judgement.outcome}: {judgement.reason}). "
-                    "RetryTask goes on in the same session; then send it again"
+                    f"task {task.id} {parting.verb} before it had read the message ({parting.why}). "
+                    f"{parting.again} in the same session; then send it again"
                 )
                 await finish_command(tx, command.id, {"error": text}, at)
     if lost:
-        await add_event(tx, messages_lost(task, run, lost, at))
+        await add_event(tx, messages_lost(task, run, parting.verb, lost, at))
 
 
-def messages_lost(task: Task, run: Run, texts: list[str], at: float) -> Event:
+def messages_lost(task: Task, run: Run, verb: str, texts: list[str], at: float) -> Event:
     """A run has ended without having read messages that were sent to it."""
     what = f"{len(texts)} messages" if len(texts) > 1 else "a message"
     first = one_line(texts[0], SHOWN_CHARS)
     return Event(
         "task:messages-lost",
         Severity.WARNING,
-        f"{task.name} ({task.id}) ended without having read {what} that it was sent: {first}",
+        f"{task.name} ({task.id}) {verb} without having read {what} that it was sent: {first}",
         at,
         task_id=task.id,
         run_id=run.id,

@@ -19,9 +19,10 @@ from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.processes import MARKER
 from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
+from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
 from claudine_mcp.supervisor import announce
-from claudine_mcp.supervisor.ending import Ending
+from claudine_mcp.supervisor.resting import Resting
 from claudine_mcp.workloads import WORKLOADS, Launch
 
 MIN_LOOK_S = 0.1
@@ -32,7 +33,7 @@ MAX_LAUNCHES = 3
 """Keepers in a row that leave without a word before the task is said to be unable to start."""
 
 
-class Watcher(Ending):
+class Watcher(Resting):
     """Follows one run."""
 
     async def step(self) -> None:
@@ -53,7 +54,7 @@ class Watcher(Ending):
         current = task.run == self.run.n and task.state in ACTIVE
         if not current:
             await self._linger(task, evidence)
-        elif task.state is State.STOPPING:
+        elif task.state in {State.STOPPING, State.HIBERNATING}:
             await self._stop(task, evidence)
         elif self.to_launch:
             await self._launch(task)
@@ -64,6 +65,16 @@ class Watcher(Ending):
         self.to_launch = False
         async with self.ctx.db.read() as tx:
             runs = [run for run in await runs_of(tx, task.id) if run.n < self.run.n]
+            spent = await spent_by(tx, task.id)
+        budget: float | None = task.spec.get("maxBudgetUsd")
+        if budget is not None and spent >= budget:
+            times = "its run" if len(runs) == 1 else f"its {len(runs)} runs"
+            await self._cannot_start(
+                task, f"its budget is spent: {spent:.4g} of {budget:.4g} USD (maxBudgetUsd) in {times}"
+            )
+            return
+        if budget is not None:  # Claude Code counts what a run costs, not what its session has cost
+            task = replace(task, spec={**task.spec, "maxBudgetUsd": round(budget - spent, 6)})
         try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
             folder = task_directory(self.ctx.state_dir, task.id)

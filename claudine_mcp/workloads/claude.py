@@ -37,7 +37,7 @@ class ClaudeWorkload:
         resume = bool(spec.get("resume")) or has_read
         if went_before and not resume:
             resume = has_session(json.loads((folder / "env").read_bytes()), spec["sessionId"])
-        first = GO_ON if has_read else (folder / "prompt").read_bytes().decode()
+        first = spec.get("goOn", GO_ON) if has_read else (folder / "prompt").read_bytes().decode()
         files = {MESSAGES: message(first, str(uuid.uuid4()))}
         servers = self._servers(task, folder)
         if servers:

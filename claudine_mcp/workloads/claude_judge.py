@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from claudine_mcp.core.evidence import ExitRecord, Judgement, is_signal, judge_exit, signal_name
+from claudine_mcp.core.requeue import Passing
 from claudine_mcp.core.states import Outcome
 from claudine_mcp.workloads.claude_failures import (
     REASON_CHARS,
@@ -142,4 +143,5 @@ def _refusals(state: StreamState) -> str:
 
 
 def _failed(failure: Failure, reason: str, resets_at: float | None = None) -> ClaudeJudgement:
-    return ClaudeJudgement(Outcome.FAILED, reason, failure, resets_at)
+    passing = Passing(failure, resets_at) if failure.may_pass else None
+    return ClaudeJudgement(Outcome.FAILED, reason, passing, failure, resets_at)

@@ -32,7 +32,8 @@ def claude(claude_argv: list[str], home: Home, api: FakeApi) -> Iterator[ClaudeC
 def claude_home(home: Home, claude: ClaudeCode) -> Home:
     """A state directory whose clients have Claude Code's environment, and whose tasks start that Claude Code."""
     home.env = claude.env | {name: home.env[name] for name in ("CLAUDINE_HOME", "CLAUDINE_CONFIG")}
-    home.configure(claude={"command": claude.argv[0]})
+    # A failure of the API is an end here; test_requeue.py is about what happens otherwise.
+    home.configure(claude={"command": claude.argv[0], "maxResumes": 0})
     return home
 
 

@@ -13,7 +13,7 @@ import claudine_mcp
 
 COMMANDS = [
     *("run", "delegate", "send", "answer", "list", "status", "logs", "metrics", "wait", "cancel"),
-    *("retry", "rm", "events", "doctor", "supervise", "demo", "config"),
+    *("suspend", "resume", "retry", "rm", "events", "doctor", "supervise", "demo", "config"),
 ]
 
 

@@ -13,7 +13,7 @@ starting: spawned running, spawn_failed ended, never_began queued, cancel stoppi
 running: suspend suspended, hibernate hibernating, cancel stopping, exited ended, requeue queued
 running: never_began queued, vanished ended
 suspended: resume running, hibernate hibernating, cancel stopping, exited ended, vanished ended
-hibernating: gone hibernated, cancel stopping, vanished hibernated
+hibernating: gone hibernated, cancel stopping, vanished hibernated, exited ended
 hibernated: resume queued, cancel ended
 stopping: gone ended, spawn_failed ended, never_began ended, vanished ended
 ended: retry queued

@@ -19,7 +19,7 @@ from claudine_mcp.front.submit import CommandRequest
 
 CONTINUE = {"action": "accept", "content": {"action": "continue"}}
 CANCEL_IT = {"action": "accept", "content": {"action": "cancel"}}
-ACTIONS = ["snooze", "continue", "cancel"]
+ACTIONS = ["snooze", "continue", "suspend", "cancel"]
 
 
 @asynccontextmanager
@@ -110,7 +110,9 @@ async def test_what_is_no_answer_changes_nothing_and_is_asked_again(
         await client.update(wait, {key: {"action": "accept", "content": content}})
         again, form = await client.asked(wait)
         assert again != key
-        assert form["message"].startswith("That was no answer: choose one of snooze, continue, cancel")
+        assert form["message"].startswith(
+            "That was no answer: choose one of snooze, continue, suspend, cancel"
+        )
         assert len(await alerts_about(front, task.id)) == 1
 
 

@@ -47,6 +47,11 @@ async def past(db: Database, of: Task) -> list[PastRun]:
         return await past_runs(tx, of)
 
 
+async def test_the_time_that_a_run_was_suspended_is_no_part_of_how_long_it_took(db: Database) -> None:
+    await ended(db, task("a"), 100, suspended_s=60.0)
+    assert await past(db, task("new")) == [PastRun(40)]
+
+
 async def test_runs_of_the_same_class_are_found_and_no_others(db: Database) -> None:
     await ended(db, task("a"), 10)
     await ended(db, task("b", "make -j8 test"), 20)

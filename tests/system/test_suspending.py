@@ -9,14 +9,13 @@ import sys
 import anyio
 import pytest
 from support import Home, alive, ended, events_of, in_state, wait_for
-from trees import NOTE, TREES, WORK, cpu_ticks, stopped, switches, tree
+from trees import NOTE, TREES, WORK, cpu_ticks, marked, stopped, switches, tree
 
 from claudine_mcp.core.errors import NotNow
 from claudine_mcp.core.states import Outcome, State
 from claudine_mcp.front.controls import resume, suspend
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.submit import CommandRequest
-from claudine_mcp.host.processes import reader
 
 LONG_S = 1.5
 """Far more than processes that work all the time need to show it."""
@@ -60,22 +59,16 @@ async def test_a_tree_that_forks_while_it_is_stopped_is_stopped_as_a_whole(home:
         await in_state(front, task, State.RUNNING)
         for _ in range(5):
             await suspend(front, task.id)
-            pids = processes_of_run(f"{task.id}.1")
+            pids = marked(f"{task.id}.1")
             before = cpu_ticks(pids)
             assert all(stopped(pids)), pids
             await anyio.sleep(0.1)
-            assert processes_of_run(f"{task.id}.1") == pids
+            assert marked(f"{task.id}.1") == pids
             assert cpu_ticks(pids) == before
             await resume(front, task.id)
         (home.work / "done").touch()
         assert (await ended(front, task)).outcome is Outcome.SUCCEEDED
         assert home.output(task) == "right\n"
-
-
-def processes_of_run(run: str) -> list[int]:
-    """Give the living processes that carry a run's marker, its keeper apart."""
-    found = reader().snapshot().values()
-    return sorted(item.pid for item in found if not item.zombie and reader().marker(item.pid) == run)
 
 
 async def test_the_keeper_is_never_stopped(home: Home) -> None:
@@ -170,7 +163,7 @@ async def test_what_was_continued_only_in_part_is_stopped_again(home: Home) -> N
 
 async def test_what_comes_into_a_suspended_tree_is_stopped_too(home: Home) -> None:
     # It gives birth as soon as it is continued, and stops itself again at once.
-    birth = "import signal\nsignal.signal(signal.SIGCONT, lambda *_: born())\n"
+    birth = "import os, signal\nsignal.signal(signal.SIGCONT, lambda *_: born())\n"
     child = (
         "def born():\n"
         "    if os.fork() == 0:\n"
@@ -181,10 +174,10 @@ async def test_what_comes_into_a_suspended_tree_is_stopped_too(home: Home) -> No
         "    os.kill(os.getpid(), signal.SIGSTOP)\n"
     )
     async with home.front() as front:
-        task, (pid,) = await tree(home, front, NOTE + birth + child + WORK, 1)
+        task, (pid,) = await tree(home, front, birth + child + NOTE + WORK, 1)
         await suspend(front, task.id)
         os.kill(pid, signal.SIGCONT)
-        await wait_for(lambda: len(home.lines("pids")) == 2, what="a child", timeout_s=6)
+        await wait_for(lambda: len(home.lines("pids")) == 2, what="a child")
         pids = [int(line) for line in home.lines("pids")]
         await wait_for(lambda: all(stopped(pids)), what="the child is stopped")
         assert (await front.task(task.id)).state is State.SUSPENDED

@@ -8,12 +8,12 @@ stopped again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import anyio
 
-from claudine_mcp.core.errors import IllegalTransition, NotNow
+from claudine_mcp.core.errors import ClaudineError, IllegalTransition, NotNow
 from claudine_mcp.core.models import JSON, Command, CommandKind, Task
 from claudine_mcp.core.states import ACTIVE, State, Trigger
 from claudine_mcp.core.units import human_duration
@@ -24,6 +24,7 @@ from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, update_run, update_task
 from claudine_mcp.supervisor import announce_controls as announce
 from claudine_mcp.supervisor.context import Context, Tick
+from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ PARTLY_TICKS: Final = 2
 KINDS: Final = frozenset({CommandKind.SUSPEND, CommandKind.RESUME, CommandKind.HIBERNATE})
 _NAMED: Final = 5
 
-Before = Callable[[Task, Command], Awaitable[None]]
-
 
 class Controls:
     """Carries out `suspend` and `resume`, and sees to it that what is suspended stays so.
@@ -49,13 +48,13 @@ class Controls:
         watchers: the runs that are followed, by run id.
 
     Attributes:
-        before_suspending: awaited after the intent is written down and before the first signal; may come twice.
+        saving: makes the checkpoints that belong to suspensions, if any are to be made.
     """
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
-        self.before_suspending: Before | None = None
+        self.saving: Saving | None = None
         self._signalling = anyio.Lock()
         self._partly: dict[str, int] = {}
 
@@ -75,8 +74,9 @@ class Controls:
             async with self._ctx.db.write() as tx:
                 await take_command(tx, command, self._ctx.wall())
             self._ctx.trace("suspend-taken")
-        if self.before_suspending is not None:
-            await self.before_suspending(task, command)
+        is_ours = announce.by(command.origin) == "policy"
+        if is_ours:
+            await self._save(task, command)
         began = self._ctx.mono()
         async with self._signalling:
             held = await self._stop(watcher)
@@ -96,6 +96,19 @@ class Controls:
             await self._commit_suspended(command, task, watcher, result)
         self._ctx.trace("suspend-committed")
         watcher.wake.set()
+        if (
+            not is_ours and self.saving is not None
+        ):  # a user waits for the answer, and what stands still changes nothing
+            await self.saving.soon(task, command)
+
+    async def _save(self, task: Task, command: Command) -> None:
+        """Keep what the task has come to; where that fails, the machine's need of this is no smaller."""
+        if self.saving is None:
+            return
+        try:
+            await self.saving.before(task, command)
+        except ClaudineError as error:
+            log.warning("task %s is suspended without a checkpoint: %s", task.id, error)
 
     async def _commit_suspended(self, command: Command, task: Task, watcher: Watcher, result: JSON) -> None:
         now = self._ctx.wall()

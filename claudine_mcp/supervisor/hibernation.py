@@ -22,9 +22,6 @@ GO_ON: Final = (
 )
 """Claude Code tells its model of the tool that a SIGINT has ended that the user did not want it (seen with 2.1.328)."""
 
-Saver = Callable[[Task, Command], Awaitable[str | None]]
-"""Makes the checkpoint before a task is put to rest, once for each command; gives its id, None for none."""
-
 _WHY_NOT: Final = {
     State.QUEUED: "it has no processes yet; PauseQueue or notBefore keep it from starting",
     State.STARTING: "it is just being started; try again in a moment",
@@ -44,7 +41,7 @@ class Hibernation:
         resume_suspended: carries out `resume` of everything that is not hibernated.
 
     Attributes:
-        saver: makes the checkpoint, if there is one to be made.
+        saving: makes the checkpoint, if one is to be made.
     """
 
     def __init__(
@@ -56,7 +53,7 @@ class Hibernation:
         self._ctx = ctx
         self._watchers = watchers
         self._resume_suspended = resume_suspended
-        self.saver: Saver | None = None
+        self.saving: Saving | None = None
 
     async def hibernate(self, command: Command) -> None:
         """Take the next step: intent, checkpoint, state; then the watcher ends the tree, and answers.
@@ -106,10 +103,10 @@ class Hibernation:
 
     async def _save(self, task: Task, command: Command) -> JSON:
         """Make a checkpoint. One that cannot be made is told of, and is no reason to keep the memory."""
-        if self.saver is None:
+        if self.saving is None:
             return {}
         try:
-            checkpoint_id = await self.saver(task, command)
+            checkpoint_id = await self.saving.before(task, command)
         except ClaudineError as error:
             return {"note": f"there is no checkpoint: {error}"}
         return {} if checkpoint_id is None else {"checkpointId": checkpoint_id}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from remains import wait_until
 
 AS_SOMEONE = ("-c", "user.name=someone", "-c", "user.email=someone@example.invalid")
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -172,3 +176,46 @@ def everything(folder: Path) -> Path:
 
 
 IGNORED = {"x.ignored", "build/out"}
+
+
+def chmod_later(path: Path, mode: int) -> None:
+    """Change permission bits, so that the time of that is another second: git looks no closer."""
+    path.chmod(mode)
+    before = int(path.stat().st_ctime)
+    wait_until(lambda: path.chmod(mode) or int(path.stat().st_ctime) > before, what="the next second")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a file changes": lambda top: (top / "kept").write_text("now this\n"),
+    "a file of the same size changes": lambda top: (top / "kept").write_text("KEPT\n" * 20),
+    "an untracked file changes": lambda top: (top / "private").write_text("SECRET\n"),
+    "an untracked file goes": lambda top: (top / "private").unlink(),
+    "a folder goes": lambda top: shutil.rmtree(top / "deep"),
+    "a file becomes a folder": lambda top: [
+        (top / "kept").unlink(),
+        (top / "kept").mkdir(),
+        (top / "kept/in").write_text("in\n"),
+    ],
+    "a folder becomes a file": lambda top: [shutil.rmtree(top / "deep"), (top / "deep").write_text("flat\n")],
+    "a folder becomes a link": lambda top: [
+        (top / "sub dir").rename(top / "moved"),
+        (top / "sub dir").symlink_to("moved"),
+    ],
+    "a link points elsewhere": lambda top: [(top / "link").unlink(), (top / "link").symlink_to("changed")],
+    "a file becomes executable": lambda top: (top / "kept").chmod(0o755),
+    "another mode": lambda top: chmod_later(top / "kept", 0o640),
+    "a commit": commit_all,
+    "something is staged": lambda top: run_git(top, "add", "changed"),
+    "another branch": lambda top: run_git(top, "switch", "-q", "-c", "other"),
+    "a stash": lambda top: [
+        run_git(top, "reset", "-q", "--", "intended"),
+        run_git(top, "stash", "push", "-u", "-q"),
+    ],
+    "a reset": lambda top: run_git(top, "reset", "-q", "--hard"),
+    "tracked no more and ignored": lambda top: run_git(top, "rm", "-q", "--cached", "forced.ignored"),
+    "an ignored file is forced in": lambda top: run_git(top, "add", "-f", "x.ignored"),
+    "a file is renamed": lambda top: (top / "kept").rename(top / "kept 2"),
+    "line ends change": lambda top: (top / "lines.txt").write_bytes(b"one\ntwo\r\n"),
+    "other ignores": lambda top: (top / ".gitignore").write_text("private\n*.ignored\nbuild/\n"),
+}
+"""What happens to `everything`."""

@@ -68,7 +68,7 @@ def delegate(
     ] = None,
     max_turns: Annotated[int | None, typer.Option(help="It is stopped after so many.")] = None,
     max_budget_usd: Annotated[
-        float | None, typer.Option(help="It is stopped when a run has cost so much.")
+        float | None, typer.Option(help="It is stopped when its runs have cost so much together.")
     ] = None,
     mcp_config: Annotated[
         Path | None,

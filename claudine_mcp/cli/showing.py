@@ -92,7 +92,7 @@ def task_fields(view: TaskView) -> None:
         if size is not None
     ]
     earlier = [
-        f"run {run.run}: {run.outcome or 'requeued'}" + (f" ({run.reason})" if run.reason else "")
+        f"run {run.run}: " + (f"{run.outcome} ({run.reason})" if run.outcome else run.reason or "requeued")
         for run in view.earlier_runs or ()
     ]
     fields(

@@ -7,14 +7,16 @@ from typing import Any
 
 import anyio.to_thread
 
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.states import ACTIVE, State
+from claudine_mcp.core.units import format_time
 from claudine_mcp.front.alert_views import alert_view
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.metrics import newest_sample
 from claudine_mcp.front.progress_views import eta_view, needs_history
 from claudine_mcp.front.views import QuestionView, QueueView, TaskView, question_view, queue_view, view_of
 from claudine_mcp.registry.alerts import open_alerts
+from claudine_mcp.registry.checkpoints import checkpoints_of
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import events_after
@@ -48,7 +50,9 @@ async def task_view(front: Front, wanted: str) -> TaskView:
         spent_usd = 0.0 if task.session_id is None else await spent_by(tx, task.id)
         if task.session_id is not None and task.state is State.ENDED:
             unread = await _unread_messages(tx, task)
+        checkpoints = await count_checkpoints(tx, task.id)
     more: dict[str, Any] = {
+        "checkpoints": checkpoints,
         "open_alerts": alerts or None,
         "eta": eta_view(task, past, time.time()),
         **_money(task, spent_usd),
@@ -65,6 +69,15 @@ async def task_view(front: Front, wanted: str) -> TaskView:
         return view.model_copy(update=more)
 
     return await anyio.to_thread.run_sync(look)
+
+
+async def count_checkpoints(tx: Transaction, task_id: str) -> JSON | None:
+    """Give how many checkpoints a task has, and the newest; None if it has none."""
+    found = await checkpoints_of(tx, task_id)
+    if not found:
+        return None
+    newest = found[-1]
+    return {"count": len(found), "newest": newest.id, "at": format_time(newest.at), "cause": newest.cause}
 
 
 def _money(task: Task, spent_usd: float) -> dict[str, float | None]:

@@ -148,6 +148,9 @@ class TaskView(TaskRow):
     spent_usd: float | None = Field(default=None, description="of all runs of the task")
     budget_left_usd: float | None = Field(default=None, description="of maxBudgetUsd")
     resumes: int | None = Field(default=None, description="how often it went on by itself; claude.maxResumes")
+    checkpoints: dict[str, Any] | None = Field(
+        default=None, description="how many, and the newest; ListCheckpoints has all"
+    )
     earlier_runs: list[RunView] | None = None
     note: str | None = None
 

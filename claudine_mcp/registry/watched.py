@@ -22,6 +22,7 @@ class Watched:
         timeout_ms: its own; None: it names none.
         on_timeout: what its submitter wants then; None: to be told.
         started_at: when the run began, seconds since the epoch.
+        can_rest: whether it could go on, or begin again, after its processes have gone.
     """
 
     task_id: str
@@ -32,13 +33,15 @@ class Watched:
     timeout_ms: int | None
     on_timeout: str | None
     started_at: float | None
+    can_rest: bool
 
 
 async def watched_tasks(tx: Transaction) -> dict[str, Watched]:
     """Give the tasks that run, are suspended, or are being stopped, by the id of their run."""
     rows = await tx.all(
         "SELECT id, run, name, state, started_at, spec ->> '$.settings' AS settings, spec ->> '$.timeout' AS timeout,"
-        " spec ->> '$.onTimeout' AS on_timeout FROM tasks WHERE state IN ('running', 'suspended', 'stopping')"
+        " spec ->> '$.onTimeout' AS on_timeout, kind = 'claude' OR coalesce(spec ->> '$.restartable', 0) AS can_rest"
+        " FROM tasks WHERE state IN ('running', 'suspended', 'stopping')"
     )
     return {
         f"{row['id']}.{row['run']}": Watched(
@@ -50,6 +53,7 @@ async def watched_tasks(tx: Transaction) -> dict[str, Watched]:
             row["timeout"],
             row["on_timeout"],
             row["started_at"],
+            bool(row["can_rest"]),
         )
         for row in rows
     }

@@ -21,7 +21,7 @@ MEANINGS = {
     "snooze": f"ask again later: in {LATER}, or as long as is said below",
 }
 
-DEEDS = {"resume": 1, "suspend": 2, "cancel": 3}
+DEEDS = {"resume": 1, "suspend": 2, "hibernate": 3, "cancel": 4}
 """What does something to the task, by how much."""
 
 

@@ -12,7 +12,6 @@ import anyio.abc
 import anyio.to_thread
 
 from claudine_mcp.core.errors import ClaudineError, LeaseLost, TaskNotFound
-from claudine_mcp.core.models import CommandKind
 from claudine_mcp.core.states import State
 from claudine_mcp.core.worktree import working_folder
 from claudine_mcp.registry.checkpoints import all_refs, unkept_ends
@@ -135,7 +134,7 @@ class Checkpointing:
                 kept = await all_refs(tx)
                 commands = await open_commands(tx)
             making = {*self._checkpoints.making}
-            making |= {item.args["checkpointId"] for item in commands if item.kind is CommandKind.CHECKPOINT}
+            making |= {item.args.get("checkpointId", item.id) for item in commands}
             await anyio.to_thread.run_sync(sweep_refs, self._ctx.state_dir, kept, making)
 
 

@@ -8,22 +8,25 @@ stopped again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import anyio
 
-from claudine_mcp.core.errors import IllegalTransition, NotNow
+from claudine_mcp.core.alerts import Passed
+from claudine_mcp.core.errors import ClaudineError, IllegalTransition, NotNow
 from claudine_mcp.core.models import JSON, Command, CommandKind, Task
 from claudine_mcp.core.states import ACTIVE, State, Trigger
 from claudine_mcp.core.units import human_duration
 from claudine_mcp.host.suspending import Resumer, Standing, Suspender, standing
+from claudine_mcp.registry.alerts import clear_alerts
 from claudine_mcp.registry.commands import finish_command, open_commands, take_command
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import get_task, move, update_run, update_task
 from claudine_mcp.supervisor import announce_controls as announce
 from claudine_mcp.supervisor.context import Context, Tick
+from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,6 @@ PARTLY_TICKS: Final = 2
 KINDS: Final = frozenset({CommandKind.SUSPEND, CommandKind.RESUME, CommandKind.HIBERNATE})
 _NAMED: Final = 5
 
-Before = Callable[[Task, Command], Awaitable[None]]
-
 
 class Controls:
     """Carries out `suspend` and `resume`, and sees to it that what is suspended stays so.
@@ -49,13 +50,13 @@ class Controls:
         watchers: the runs that are followed, by run id.
 
     Attributes:
-        before_suspending: awaited after the intent is written down and before the first signal; may come twice.
+        saving: makes the checkpoints that belong to suspensions, if any are to be made.
     """
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
         self._watchers = watchers
-        self.before_suspending: Before | None = None
+        self.saving: Saving | None = None
         self._signalling = anyio.Lock()
         self._partly: dict[str, int] = {}
 
@@ -75,8 +76,9 @@ class Controls:
             async with self._ctx.db.write() as tx:
                 await take_command(tx, command, self._ctx.wall())
             self._ctx.trace("suspend-taken")
-        if self.before_suspending is not None:
-            await self.before_suspending(task, command)
+        is_ours = announce.by(command.origin) == "policy"
+        if is_ours:
+            await self._save(task, command)
         began = self._ctx.mono()
         async with self._signalling:
             held = await self._stop(watcher)
@@ -96,6 +98,18 @@ class Controls:
             await self._commit_suspended(command, task, watcher, result)
         self._ctx.trace("suspend-committed")
         watcher.wake.set()
+        if not is_ours and self.saving is not None:
+            # After the answer, for which a user waits: what stands still changes nothing.
+            await self.saving.soon(task, command)
+
+    async def _save(self, task: Task, command: Command) -> None:
+        """Keep what the task has come to; where that fails, the machine's need of this is no smaller."""
+        if self.saving is None:
+            return
+        try:
+            await self.saving.before(task, command)
+        except ClaudineError as error:
+            log.warning("task %s is suspended without a checkpoint: %s", task.id, error)
 
     async def _commit_suspended(self, command: Command, task: Task, watcher: Watcher, result: JSON) -> None:
         now = self._ctx.wall()
@@ -111,16 +125,19 @@ class Controls:
         watcher.suspended()
 
     async def _suspend_again(self, command: Command, task: Task) -> None:
-        """A user may make a suspension of the policy theirs, so that it is not ended without them."""
+        """A user may make a suspension of the policy theirs, so that no policy ends it."""
         stopped = task.stopped or {}
         if stopped.get("by") == "user" or announce.by(command.origin) != "user":
             raise NotNow(cannot_suspend(task))
         mine = {**stopped, "by": "user", "why": command.args.get("reason") or stopped.get("why")}
+        now = self._ctx.wall()
         async with self._ctx.db.write() as tx:
             await update_task(tx, task.id, stopped=mine)
-            await finish_command(
-                tx, command.id, {"changed": False, "reason": "it was suspended already"}, self._ctx.wall()
-            )
+            await clear_alerts(
+                tx, Passed(task.id, announce.SUSPENDED), now
+            )  # there is nothing to decide any more
+            result = {"changed": False, "reason": "it was suspended already"}
+            await finish_command(tx, command.id, result, now)
 
     async def resume(self, command: Command) -> None:
         """Let a suspended tree go on, or one that someone else has stopped."""

@@ -38,6 +38,7 @@ class Conversation:
 
     def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
         self._ctx = ctx
+        self._watchers = watchers
         messages = Messages(ctx, watchers)
         self.send = messages.send
         self.unseen = messages.unseen
@@ -57,13 +58,18 @@ class Conversation:
             async with self._ctx.db.write() as tx:
                 alert = await add_event(tx, question(task, command.args, now, limit_s))
                 await take_command(tx, command, now, args={**command.args, "alertId": alert})
-        elif self._ctx.mono() - self._asked_at.setdefault(command.id, self._since(command)) >= limit_s:
+        elif self._waited_s(command, task) >= limit_s:
             text = f"nobody answered within {human_duration(limit_s)} (claude.askTimeout), so it was denied"
             await self._answer(command, {"behavior": "deny", "message": text}, f"is over: {text}")
 
-    def _since(self, asked: Command) -> float:
-        """Give when a question was asked, by a clock that nobody sets from here on."""
-        return self._ctx.mono() - max(0.0, self._ctx.wall() - asked.created_at)
+    def _waited_s(self, asked: Command, task: Task) -> float:
+        """Give for how long a question has waited while its run was not suspended, by a clock that nobody sets."""
+        watcher = self._watchers.get(f"{task.id}.{task.run}")
+        held_s = 0.0 if watcher is None else watcher.suspended_for_s()
+        # Of a question of before this supervisor's time: an older suspension counts, the present one does not.
+        age_s = max(0.0, self._ctx.wall() - asked.created_at - held_s)
+        now = self._ctx.mono() - held_s - (0.0 if watcher is None else watcher.run.suspended_s)
+        return now - self._asked_at.setdefault(asked.id, now - age_s)
 
     async def withdraw(self, command: Command) -> None:
         """End a question whose asker does not wait for the answer any more."""

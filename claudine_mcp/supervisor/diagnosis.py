@@ -171,7 +171,8 @@ def _told(change: Change, watched: Mapping[str, Watched], at: float) -> Event:
 
     task = watched.get(change.subject)
     subject = Subject() if task is None else Subject(task.task_id, change.subject, task.name)
-    told = event(change, subject, at, offered=OFFERED, name_of=name_of)
+    offered = OFFERED if task is None or task.can_rest else OFFERED - {"hibernate"}
+    told = event(change, subject, at, offered=offered, name_of=name_of)
     if change.step is Step.CLEARED and not watched:
         return replace(told, message=f"no task runs any more; with that {change.finding.type} is past")
     return told

@@ -13,7 +13,9 @@ from claudine_mcp.registry.tasks import get_task, move
 from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.resting import can_rest
+from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.workloads.claude_sessions import GO_ON_WITH
 
 STOPPABLE: Final = frozenset({State.RUNNING, State.SUSPENDED})
 GO_ON: Final = (
@@ -22,11 +24,8 @@ GO_ON: Final = (
 )
 """Claude Code tells its model of the tool that a SIGINT has ended that the user did not want it (seen with 2.1.328)."""
 
-Saver = Callable[[Task, Command], Awaitable[str | None]]
-"""Makes the checkpoint before a task is put to rest, once for each command; gives its id, None for none."""
-
 _WHY_NOT: Final = {
-    State.QUEUED: "it has no processes yet; PauseQueue or notBefore keep it from starting",
+    State.QUEUED: "it has no processes yet; UpdateTask with notBefore puts its start off",
     State.STARTING: "it is just being started; try again in a moment",
     State.HIBERNATING: "that was asked for already",
     State.HIBERNATED: "ResumeTask lets it go on",
@@ -44,7 +43,7 @@ class Hibernation:
         resume_suspended: carries out `resume` of everything that is not hibernated.
 
     Attributes:
-        saver: makes the checkpoint, if there is one to be made.
+        saving: makes the checkpoint, if one is to be made.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Hibernation:
         self._ctx = ctx
         self._watchers = watchers
         self._resume_suspended = resume_suspended
-        self.saver: Saver | None = None
+        self.saving: Saving | None = None
 
     async def hibernate(self, command: Command) -> None:
         """Take the next step: intent, checkpoint, state; then the watcher ends the tree, and answers.
@@ -106,10 +105,10 @@ class Hibernation:
 
     async def _save(self, task: Task, command: Command) -> JSON:
         """Make a checkpoint. One that cannot be made is told of, and is no reason to keep the memory."""
-        if self.saver is None:
+        if self.saving is None:
             return {}
         try:
-            checkpoint_id = await self.saver(task, command)
+            checkpoint_id = await self.saving.before(task, command)
         except ClaudineError as error:
             return {"note": f"there is no checkpoint: {error}"}
         return {} if checkpoint_id is None else {"checkpointId": checkpoint_id}
@@ -126,15 +125,15 @@ class Hibernation:
 
         Raises:
             NotNow: it is neither hibernated nor suspended, or by the user, and the policy asks.
-            InvalidInput: it was given a prompt, and is a command, or is not hibernated.
+            InvalidInput: it was given a prompt, and is a command, or was only stopped.
         """
         task = await self._task(command)
         prompt: str | None = command.args.get("prompt")
         if task.state is not State.HIBERNATED:
-            if prompt is not None and task.state is State.SUSPENDED:
+            if prompt is not None and task.state in STOPPABLE:
                 raise InvalidInput(
                     "prompt",
-                    f"task {task.id} is suspended, and goes on where it was stopped",
+                    f"task {task.id} is {task.state}, and goes on where it was stopped",
                     "Give none; SendMessage speaks with it when it goes on.",
                 )
             await self._resume_suspended(command)
@@ -143,7 +142,7 @@ class Hibernation:
             raise NotNow(f"task {task.id} was hibernated by the user, who alone resumes it")
         if prompt is not None and task.kind is not Kind.CLAUDE:
             raise InvalidInput("prompt", f"task {task.id} is a {task.kind}, which reads none", "Give none.")
-        spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, "goOn": prompt or GO_ON}
+        spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, GO_ON_WITH: prompt or GO_ON}
         now = self._ctx.wall()
         event = announce.requeued(task, f"resumed by {command.origin.get('by', 'the user')}", now)
         async with self._ctx.db.write() as tx:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from claudine_mcp.core.admission import Waiting
+from claudine_mcp.core.alerts import Passed
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.models import JSON, Event, Kind, Severity, Task
 from claudine_mcp.core.rules.machine import API_LIMITED
 from claudine_mcp.core.units import format_time
 from claudine_mcp.host.days import day_of, end_of_day
+from claudine_mcp.registry.alerts import clear_alerts
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.queue import BUDGET, QUOTA, claude_holds, keep_claude_hold
@@ -106,6 +108,8 @@ async def hold_for_quota(tx: Transaction, task: Task, until: float, why: str, at
     known = (await claude_holds(tx)).get(QUOTA)
     if known is not None and abs(known["until"] - until) <= SAME_WITHIN_S:
         return
+    if known is not None:
+        await clear_alerts(tx, Passed(None, seq=known["alertId"]), at)
     event = Event(
         API_LIMITED,
         Severity.WARNING,

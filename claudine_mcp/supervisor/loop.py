@@ -11,7 +11,7 @@ import anyio.abc
 
 from claudine_mcp.core.admission import Caps, decide
 from claudine_mcp.core.config import Settings
-from claudine_mcp.core.errors import IllegalTransition, LeaseLost, RegistryError
+from claudine_mcp.core.errors import IllegalTransition, LeaseLost
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.states import Outcome, Trigger
@@ -216,18 +216,7 @@ class Supervisor:
             commands = await open_commands(tx)
         for command in commands:
             self._ctx.admission_due = True
-            try:
-                await self._orders.carry_out(command)
-            except LeaseLost:
-                raise
-            except IllegalTransition:
-                continue  # the task has just moved on; the next pass sees where to
-            except RegistryError:
-                raise
-            except Exception:
-                # A mistake of ours must not become a supervisor that dies of the same command for ever.
-                log.exception("command %s (%s) failed", command.id, command.kind)
-                await self._orders.give_up(command)
+            await self._orders.carry_out(command)
             if command.kind == "configure":
                 self._ctx.settings = await self._reload()
         if commands:

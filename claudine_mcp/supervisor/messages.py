@@ -148,4 +148,6 @@ def what_to_do(task: Task) -> str:
         return "RetryTask goes on in the same session"
     if task.state is State.RUNNING:
         return "When it has ended, RetryTask goes on in the same session"
+    if task.state is State.SUSPENDED:
+        return "ResumeTask lets it go on; then it can be spoken to"
     return "It can be spoken to while it runs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,14 +11,14 @@ from typing import Any
 
 import anyio.to_thread
 
-from claudine_mcp.core.errors import ClaudineError, NotNow
+from claudine_mcp.core.errors import ClaudineError, IllegalTransition, LeaseLost, NotNow, RegistryError
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import JSON, Command, CommandKind, Kind, Priority, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import format_time
 from claudine_mcp.registry.commands import finish_command, set_override, take_command
-from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.database import DiskFull, Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.tasks import delete_task, dependents_of, get_task, move, update_task
 from claudine_mcp.supervisor import announce
@@ -26,9 +27,15 @@ from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
+from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.supervisor.worktrees import clear
+from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, spec_without_what_was_heard
 
+log = logging.getLogger(__name__)
+
+IN_TURN = frozenset({CommandKind.SUSPEND, CommandKind.RESUME, CommandKind.HIBERNATE})
+"""What stops a task's tree or lets it go on."""
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
 
 
@@ -46,7 +53,10 @@ class Orders:
         self.conversation = conversation = Conversation(ctx, watchers)
         self.controls = controls = Controls(ctx, watchers)
         self.checkpoints = checkpoints = Checkpoints(ctx)
+        self._under_way: set[str] = set()
+        self._found_full: DiskFull | None = None
         self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
+        controls.saving = hibernation.saving = Saving(ctx, checkpoints)
         self._by_kind: dict[CommandKind, Callable[[Command], Awaitable[None]]] = {
             CommandKind.CANCEL: self._cancel,
             CommandKind.RETRY: self._retry,
@@ -64,7 +74,44 @@ class Orders:
         }
 
     async def carry_out(self, command: Command) -> None:
-        """Take the next step of a command; what is wrong with it becomes its result."""
+        """Take the next step of a command; what is wrong with it becomes its result.
+
+        What makes a checkpoint first takes its time, and is done beside others, but one after the other for each task.
+
+        Raises:
+            RegistryError: the registry cannot be written; the step is taken again.
+        """
+        if self._found_full is not None:
+            error, self._found_full = self._found_full, None
+            raise error
+        task_id, group = command.task_id or "", self.checkpoints.group
+        if command.kind not in IN_TURN or group is None:
+            await self._attend(command)
+        elif task_id not in self._under_way:
+            self._under_way.add(task_id)
+            group.start_soon(self._attend_beside, task_id, command)
+
+    async def _attend_beside(self, task_id: str, command: Command) -> None:
+        try:
+            await self._attend(command)
+        except DiskFull as error:
+            self._found_full = error
+        finally:
+            self._under_way.discard(task_id)
+
+    async def _attend(self, command: Command) -> None:
+        try:
+            await self._step(command)
+        except IllegalTransition:
+            pass  # the task has just moved on; the next pass sees where to
+        except (LeaseLost, RegistryError):
+            raise
+        except Exception:
+            # A mistake of ours must not become a supervisor that dies of the same command for ever.
+            log.exception("command %s (%s) failed", command.id, command.kind)
+            await self._give_up(command)
+
+    async def _step(self, command: Command) -> None:
         try:
             await self._by_kind[command.kind](command)
         except (NotNow, LookupError, ValueError) as error:
@@ -73,7 +120,7 @@ class Orders:
             async with self._ctx.db.write() as tx:
                 await self._finish(tx, command, {"error": str(error)})
 
-    async def give_up(self, command: Command) -> None:
+    async def _give_up(self, command: Command) -> None:
         """Answer a command that failed for a reason that is no fault of whoever asked."""
         async with self._ctx.db.write() as tx:
             text = f"{command.kind} failed inside the supervisor; its log (supervisor.log) says where"
@@ -245,10 +292,13 @@ class Orders:
 
 def retried_session(task: Task, mode: str | None) -> JSON:
     """Give the columns to set so that a retried Claude Code goes on in its session, or begins a new one."""
-    if task.kind is not Kind.CLAUDE or mode != "fresh":
+    if task.kind is not Kind.CLAUDE:
         return {}
+    if mode != "fresh":
+        return {"spec": spec_without_what_was_heard(task)}
     session = str(uuid.uuid4())
     spec = {**task.spec, "sessionId": session, "sessionFromRun": task.run + 1}
+    spec.pop(GO_ON_WITH, None)
     spec.pop("resume", None)
     return {"session_id": session, "spec": spec, "seen": None}
 

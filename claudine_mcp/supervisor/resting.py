@@ -16,7 +16,7 @@ from claudine_mcp.supervisor import announce, announce_controls
 from claudine_mcp.supervisor.ending import Ending
 from claudine_mcp.supervisor.holding import hold_for_quota
 from claudine_mcp.supervisor.unread import Parting
-from claudine_mcp.workloads.claude_sessions import ANSWERED, has_answered
+from claudine_mcp.workloads.claude_sessions import ANSWERED, has_answered, spec_without_what_was_heard
 
 
 class Resting(Ending):
@@ -48,11 +48,14 @@ class Resting(Ending):
         budget: float | None = task.spec.get("maxBudgetUsd")
         if budget is None:
             return True
-        output = await self.output(task)
-        seen = {} if output.follower is None else output.follower.seen()
+        seen = await self._seen_by_now(task)
         async with self.ctx.db.read() as tx:
             spent = await spent_by(tx, task.id, but_for_run=self.run.n)
         return spent + (seen.get("costUsd") or 0.0) < budget
+
+    async def _seen_by_now(self, task: Task) -> JSON:
+        output = await self.output(task)
+        return {} if output.follower is None else output.follower.seen()
 
     async def _requeue(self, task: Task, judgement: Judgement, passing: Passing, record: ExitRecord) -> None:
         """Queue a task whose run the API has failed, to go on by itself."""
@@ -69,7 +72,7 @@ class Resting(Ending):
                 not_before=until,
                 hold=hold,
                 resumes=task.resumes + 1,
-                spec=await self._spec_to_go_on_with(task),
+                spec=spec_without_what_was_heard(task, await self._seen_by_now(task)),
                 started_at=None,
                 supervised=1,
             )
@@ -92,12 +95,6 @@ class Resting(Ending):
         self.ctx.trace("requeued")
         self.ctx.admission_due = True
 
-    async def _spec_to_go_on_with(self, task: Task) -> JSON:
-        """Give what a task was asked for, without what its last run was told and has answered."""
-        output = await self.output(task)
-        has_heard = output.follower is not None and bool(output.follower.seen().get("turns"))
-        return {key: value for key, value in task.spec.items() if key != "goOn" or not has_heard}
-
     async def _stopped(self, task: Task, trigger: Trigger, record: ExitRecord | None) -> None:
         if task.state is not State.HIBERNATING:
             await super()._stopped(task, trigger, record)
@@ -119,7 +116,8 @@ class Resting(Ending):
         asked_at: float = (task.stopped or {}).get("at", self.ctx.wall())
         if record.at >= asked_at and not self.only_we_stop_it:
             return None
-        return await self._judge(task, record)
+        judgement = await self._judge(task, record)
+        return None if judgement.passing is not None else judgement  # it would have gone on anyway
 
     async def _rest(self, task: Task, trigger: Trigger, record: ExitRecord | None) -> None:
         """The tree is gone, and its memory with it: the task waits to be resumed."""

@@ -13,7 +13,7 @@ from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
 from claudine_mcp.workloads.base import Follower, Launch
 from claudine_mcp.workloads.claude_arguments import arguments
-from claudine_mcp.workloads.claude_sessions import has_answered, has_session
+from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, has_answered, has_session
 
 SERVERS = "env.mcp.json"
 """Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
@@ -37,7 +37,7 @@ class ClaudeWorkload:
         resume = bool(spec.get("resume")) or has_read
         if went_before and not resume:
             resume = has_session(json.loads((folder / "env").read_bytes()), spec["sessionId"])
-        first = spec.get("goOn", GO_ON) if has_read else (folder / "prompt").read_bytes().decode()
+        first = spec.get(GO_ON_WITH, GO_ON) if has_read else (folder / "prompt").read_bytes().decode()
         files = {MESSAGES: message(first, str(uuid.uuid4()))}
         servers = self._servers(task, folder)
         if servers:

@@ -10,15 +10,29 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 
 ANSWERED = "answered"
 """In what is seen of a task: whether the model has answered in its session, in this run or one before."""
+
+GO_ON_WITH = "goOn"
+"""In a task's spec: what the next run is told instead of the prompt, because someone has resumed it so."""
 
 
 def has_answered(task: Task) -> bool:
     """Whether the model has answered a task, so that its session is there and has something to go on with."""
     return bool((task.seen or {}).get(ANSWERED))
+
+
+def spec_without_what_was_heard(task: Task, seen: JSON | None = None) -> JSON:
+    """Give what a task was asked for, without what its last run was told to go on with, if the model has answered that.
+
+    Args:
+        task: the task.
+        seen: what its last run has told, if that is more than the task has of it.
+    """
+    turns = (task.seen if seen is None else seen) or {}
+    return {key: value for key, value in task.spec.items() if key != GO_ON_WITH or not turns.get("turns")}
 
 
 def sessions_folder(env: Mapping[str, str]) -> Path | None:

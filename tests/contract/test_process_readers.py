@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,3 +151,26 @@ def test_who_cannot_look_does_not_take_a_living_process_for_a_dead_one() -> None
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert is_alive(me)
+
+
+def test_it_says_whether_a_process_is_stopped(reader: ProcessReader, home: Home) -> None:
+    with child(home) as process:
+        assert set(reader.states(process.pid)) <= {"S", "R"}
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: set(reader.states(process.pid)) == {"T"})
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: set(reader.states(process.pid)) <= {"S", "R"})
+        process.kill()
+        wait_until(lambda: set(reader.states(process.pid)) <= {"Z"})
+    assert reader.states(NO_SUCH_PID) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads cannot be told apart")
+def test_a_process_of_which_one_thread_runs_is_not_stopped(home: Home) -> None:
+    threads = (
+        "import sys, threading; threading.Thread(target=sys.stdin.read).start(); print('ready', flush=True)"
+    )
+    with child(home, threads) as process:
+        assert len(LinuxReader().states(process.pid)) == 2
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: LinuxReader().states(process.pid) == "TT")

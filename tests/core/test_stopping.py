@@ -114,3 +114,31 @@ def test_only_who_got_a_signal_counts_as_reached(monkeypatch: pytest.MonkeyPatch
     assert not stopper.reached(Identity("b", "n", 10, 1001))
     assert not stopper.reached(Identity("b", "n", 99, 9900))
     assert not stopper.reached(None)
+
+
+def test_a_gentle_stop_asks_the_main_process_alone_and_everyone_when_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = in_world(monkeypatch, 10, 11)
+    main = Identity("", "", 10, 1000)
+    stopper = Stopper(grace_s=4, began=100, gentle=main)
+    stopper.press(world.scan, 100)
+    stopper.press(world.scan, 101.9)
+    assert world.sent == [(10, signal.SIGINT), (10, CONT)]
+    assert stopper.reached(main)
+    del world.living[10]
+    stopper.press(world.scan, 101.9)
+    assert world.sent[2:] == [(11, TERM), (11, CONT)]
+
+
+def test_a_main_process_that_does_not_listen_is_asked_like_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = in_world(monkeypatch, 10, 11)
+    stopper = Stopper(grace_s=4, began=100, gentle=Identity("", "", 10, 1000))
+    stopper.press(world.scan, 100)
+    stopper.press(world.scan, 102)
+    assert world.sent[2:] == [(10, TERM), (10, CONT), (11, TERM), (11, CONT)]
+    stopper.press(world.scan, 104)
+    assert not world.living
+    assert stopper.report(104)["signals"] == ["SIGINT", "SIGTERM", "SIGKILL"]

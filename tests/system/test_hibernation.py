@@ -7,13 +7,14 @@ import re
 import anyio
 import pytest
 from staging import staged
-from support import Home, alive, ended, events_of, in_state, processes_of, wait_for
+from support import Home, alive, ended, events_of, in_state, kill, processes_of, wait_for
 
 from claudine_mcp.core.errors import InvalidInput, NotNow
 from claudine_mcp.core.models import JSON, CommandKind, Task
 from claudine_mcp.core.states import Outcome, State
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
+from claudine_mcp.host.processes import boot_id
 
 GATED = "echo $$ >> begun; until test -e open; do sleep 0.02; done; echo done"
 """Runs until the test makes the file ``open``."""
@@ -216,6 +217,27 @@ async def test_a_resumption_that_was_begun_is_finished_by_the_next_supervisor(ho
             await supervisor.killed()
             assert (await ended(front, task)).outcome is Outcome.SUCCEEDED
             assert len(home.lines("begun")) == 2
+
+
+async def test_a_machine_that_goes_down_in_the_middle_leaves_a_hibernated_task(home: Home) -> None:
+    with staged(home, "hibernate-committed:1") as supervisor:
+        async with home.front() as front:
+            task = await front.submit_command(restartable())
+            supervisor.start()
+            await begun(home, front, task)
+            await front.issue(CommandKind.HIBERNATE, task.id, {})
+            await supervisor.killed()
+    for pid in (home.keeper_pid(task), home.main_pid(task)):
+        kill(pid)
+        await wait_for(lambda pid=pid: not alive(pid))
+    path = home.run_path(task) / "start"
+    path.write_text(path.read_text().replace(boot_id(), "11111111-2222-3333-4444-555555555555"))
+    async with home.front(keep=True) as front:
+        resting = await in_state(front, task, State.HIBERNATED, State.ENDED)
+        assert (resting.state, resting.outcome) == (State.HIBERNATED, None)
+        (home.work / "open").touch()
+        await resumed(front, task)
+        assert (await ended(front, task)).outcome is Outcome.SUCCEEDED
 
 
 async def test_a_cancel_overtakes_a_hibernation(home: Home) -> None:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from work_tree_kinds import (
+    CHANGES,
     IGNORED,
     as_stored,
     commit_all,
@@ -87,41 +86,6 @@ def test_an_unchanged_tree_is_the_same_commit_again(tmp_path: Path, state: Path)
     assert set(refs_of(top, "refs/claudine/test/")) == {
         f"refs/claudine/test/{n}" for n in ("one", "two", "three")
     }
-
-
-CHANGES: dict[str, Callable[[Path], object]] = {
-    "a file changes": lambda top: (top / "kept").write_text("now this\n"),
-    "a file of the same size changes": lambda top: (top / "kept").write_text("KEPT\n" * 20),
-    "an untracked file changes": lambda top: (top / "private").write_text("SECRET\n"),
-    "an untracked file goes": lambda top: (top / "private").unlink(),
-    "a folder goes": lambda top: shutil.rmtree(top / "deep"),
-    "a file becomes a folder": lambda top: [
-        (top / "kept").unlink(),
-        (top / "kept").mkdir(),
-        (top / "kept/in").write_text("in\n"),
-    ],
-    "a folder becomes a file": lambda top: [shutil.rmtree(top / "deep"), (top / "deep").write_text("flat\n")],
-    "a folder becomes a link": lambda top: [
-        (top / "sub dir").rename(top / "moved"),
-        (top / "sub dir").symlink_to("moved"),
-    ],
-    "a link points elsewhere": lambda top: [(top / "link").unlink(), (top / "link").symlink_to("changed")],
-    "a file becomes executable": lambda top: (top / "kept").chmod(0o755),
-    "another mode": lambda top: (top / "kept").chmod(0o640),
-    "a commit": commit_all,
-    "something is staged": lambda top: run_git(top, "add", "changed"),
-    "another branch": lambda top: run_git(top, "switch", "-q", "-c", "other"),
-    "a stash": lambda top: [
-        run_git(top, "reset", "-q", "--", "intended"),
-        run_git(top, "stash", "push", "-u", "-q"),
-    ],
-    "a reset": lambda top: run_git(top, "reset", "-q", "--hard"),
-    "tracked no more and ignored": lambda top: run_git(top, "rm", "-q", "--cached", "forced.ignored"),
-    "an ignored file is forced in": lambda top: run_git(top, "add", "-f", "x.ignored"),
-    "a file is renamed": lambda top: (top / "kept").rename(top / "kept 2"),
-    "line ends change": lambda top: (top / "lines.txt").write_bytes(b"one\ntwo\r\n"),
-    "other ignores": lambda top: (top / ".gitignore").write_text("private\n*.ignored\nbuild/\n"),
-}
 
 
 @pytest.mark.parametrize("change", CHANGES)

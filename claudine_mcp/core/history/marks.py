@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 MARK_S: Final = 10.0
@@ -11,6 +12,11 @@ MARKS: Final = 7
 MINUTE_S: Final = 60.0
 MINUTES: Final = 5
 SAME_PACE: Final = 2.0
+
+LARGEST_RISE: Final = 0.5
+REST: Final = 0.2
+MOST_RESTS: Final = 1
+"""What grows evenly does so in all marks but one by more than that share of the mean, and in none by more than half."""
 
 STIR_BYTES: Final = 16_000_000
 STIR: Final = 0.05
@@ -129,12 +135,31 @@ class Marks:
             self._memory = mark.memory_bytes
             self.stirred_s = mark.clock_s
 
-    def growth(self) -> float:
-        """Give the bytes a second by which memory has grown over the last minute; 0 if too little is known."""
-        if len(self.recent) < MARKS:
+    def growth(self, *, least: int = MARKS) -> float:
+        """Give the bytes a second by which memory has grown over the last minute; 0 if too little is known.
+
+        Args:
+            least: marks that there must be.
+        """
+        if len(self.recent) < least:
             return 0.0
         first, last = self.recent[0], self.recent[-1]
         return (last.memory_bytes - first.memory_bytes) / (last.clock_s - first.clock_s)
+
+    def steady_growth(self) -> float:
+        """Give the bytes a second by which memory has grown evenly over the last minute; 0 if it has not.
+
+        A single step is no such growth: it says nothing of what comes next.
+        """
+        if len(self.recent) < MARKS:
+            return 0.0
+        rises = [later.memory_bytes - sooner.memory_bytes for sooner, later in pairwise(self.recent)]
+        whole = sum(rises)
+        least = REST * whole / len(rises)
+        rests = sum(rise < least for rise in rises)
+        if whole <= 0 or rests > MOST_RESTS or rises[-1] < least or max(rises) > LARGEST_RISE * whole:
+            return 0.0
+        return whole / (self.recent[-1].clock_s - self.recent[0].clock_s)
 
     def disk_bytes(self) -> int:
         """Give what was read and written over the last minute, or the part of it that is known."""

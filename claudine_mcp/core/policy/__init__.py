@@ -1,0 +1,20 @@
+"""What protective mode does: which task is suspended, when, and when it goes on. Pure: numbers in, decisions out.
+
+No decision ends a task. `docs/protecting.md` tells the rules and where their numbers come from.
+"""
+
+from claudine_mcp.core.policy.decide import decide
+from claudine_mcp.core.policy.model import Action, Cause, Condition, Decision, Machine, Pace, Standing
+from claudine_mcp.core.policy.state import State
+
+__all__ = [
+    "Action",
+    "Cause",
+    "Condition",
+    "Decision",
+    "Machine",
+    "Pace",
+    "Standing",
+    "State",
+    "decide",
+]

@@ -23,6 +23,8 @@ from claudine_mcp.host.work_trees import WorkTree
 ATTRIBUTES: Final = "* -text -eol -crlf -ident -filter -working-tree-encoding\n"
 UMASK: Final = 0o022
 """Of objects and refs in the user's repository, which others may read; the supervisor's own is stricter."""
+REPOSITORY: Final = "repository"
+"""The file that says which repository a work tree is of: a worktree that is removed leaves its refs there."""
 _LOCK_EVERY_S: Final = 0.05
 _IDENTITY: Final = {
     f"GIT_{who}_{what}": value
@@ -84,6 +86,7 @@ class Shadow:
                 if (self.path / name).read_text(encoding="utf-8") == text:
                     continue
             (self.path / name).write_text(text, encoding="utf-8")
+        (self.path / REPOSITORY).write_bytes(os.fsencode(self.tree.common_dir))
         (self.path / "top").write_bytes(os.fsencode(self.tree.top))
         exclude = self.path / "info" / "exclude"
         if not exclude.is_symlink() or exclude.readlink() != self.tree.exclude:
@@ -209,6 +212,14 @@ def known_tops(state_dir: Path) -> dict[Path, Path]:
         with contextlib.suppress(OSError):
             found[path.parent] = Path(os.fsdecode(path.read_bytes()))
     return found
+
+
+def place_of_refs(path: Path, top: Path) -> Path:
+    """Give where git finds the refs of a work tree: there, or in its repository, if the work tree was removed."""
+    if not top.is_dir():
+        with contextlib.suppress(OSError):
+            return Path(os.fsdecode((path / REPOSITORY).read_bytes()))
+    return top
 
 
 def discard_shadow(path: Path) -> None:

@@ -24,7 +24,7 @@ from claudine_mcp.host.git import GitError, git
 from claudine_mcp.host.modes import Modes
 from claudine_mcp.host.own_index import GITLINK, Entry
 from claudine_mcp.host.shadow import Shadow, kept_ref, open_shadow
-from claudine_mcp.host.work_trees import GitLocked, find_work_tree
+from claudine_mcp.host.work_trees import GitLocked, NoWorkTree, explained, find_work_tree
 
 TITLE: Final = "Work tree, kept by claudine"
 _MARK: Final = "Claudine-Snapshot: "
@@ -271,6 +271,16 @@ def _snapshot(top: Path, commit: str, tree: str, notes: dict[str, Any]) -> Snaps
     )
 
 
+def _in_repository(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    """Run git in a repository, in a work tree of it or in git's own folder."""
+    if not folder.is_dir():
+        raise NoWorkTree(folder, "there is no such folder")
+    try:
+        return git(folder, *arguments, stdin=stdin)
+    except GitError as error:
+        raise explained(folder, error) from error
+
+
 def refs_of(folder: Path, beginning: str) -> dict[str, str]:
     """Give the refs that begin so, up to a slash, with the commit of each.
 
@@ -278,8 +288,7 @@ def refs_of(folder: Path, beginning: str) -> dict[str, str]:
         NoWorkTree: the folder is in none any more.
         GitError: git failed.
     """
-    top = find_work_tree(folder).top
-    said = git(top, "for-each-ref", "--format=%(objectname) %(refname)", beginning.rstrip("/"))
+    said = _in_repository(folder, "for-each-ref", "--format=%(objectname) %(refname)", beginning.rstrip("/"))
     lines = (line.partition(" ") for line in os.fsdecode(said).splitlines())
     return {ref: commit for commit, _, ref in lines}
 
@@ -294,6 +303,6 @@ def delete_refs(folder: Path, refs: Iterable[str]) -> None:
     """
     lines = "".join(f"delete {ref}\0\0" for ref in refs)
     try:
-        git(find_work_tree(folder).top, "update-ref", "--no-deref", "--stdin", "-z", stdin=os.fsencode(lines))
+        _in_repository(folder, "update-ref", "--no-deref", "--stdin", "-z", stdin=os.fsencode(lines))
     except GitError as error:
         raise _locked(error) from error

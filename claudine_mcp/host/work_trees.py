@@ -117,7 +117,7 @@ def find_work_tree(folder: Path, ref: str = "") -> WorkTree:
             *("--show-object-format", "--revs-only", "HEAD", "HEAD^{tree}", *refs),
         )
     except GitError as error:
-        raise _explained(folder, error) from error
+        raise explained(folder, error) from error
     lines = os.fsdecode(said).splitlines()
     if lines[6] not in {"sha1", "sha256"}:
         raise NoWorkTree(folder, "its path has a line break")
@@ -128,7 +128,8 @@ def find_work_tree(folder: Path, ref: str = "") -> WorkTree:
     return WorkTree(top, git_dir, common_dir, objects, index, exclude, lines[6], head, head_tree, kept)
 
 
-def _explained(folder: Path, error: GitError) -> ClaudineError:
+def explained(folder: Path, error: GitError) -> ClaudineError:
+    """Give the error that tells most of why git did not work in a folder."""
     if "not a git repository" in error.said:
         return NoWorkTree(folder, "it is not a git repository")
     if "must be run in a work tree" in error.said:

@@ -146,7 +146,13 @@ def sweep_refs(state_dir: Path, kept: Collection[str], making: Collection[str]) 
         kept: refs of checkpoints.
         making: ids of checkpoints that are being made.
     """
-    from claudine_mcp.host.shadow import discard_shadow, kept_ref, known_tops, our_refs  # noqa: PLC0415 - needs git
+    from claudine_mcp.host.shadow import (  # noqa: PLC0415 - needs git
+        discard_shadow,
+        kept_ref,
+        known_tops,
+        our_refs,
+        place_of_refs,
+    )
     from claudine_mcp.host.snapshots import delete_refs, refs_of  # noqa: PLC0415
     from claudine_mcp.host.work_trees import NoWorkTree  # noqa: PLC0415
 
@@ -157,11 +163,12 @@ def sweep_refs(state_dir: Path, kept: Collection[str], making: Collection[str]) 
     newest = {kept_ref(state_dir, top) for top in tops.values()}
     for path, top in tops.items():
         try:
-            refs = refs_of(top, ours)
+            place = place_of_refs(path, top)
+            refs = refs_of(place, ours)
             left = [ref for ref in refs if ref not in newest and ref.rpartition("/")[2] not in making]
             orphans = [ref for ref in left if ref not in kept]
             is_used = bool(making) or any(ref in kept for ref in left)
-            delete_refs(top, orphans if is_used else [*orphans, kept_ref(state_dir, top)])
+            delete_refs(place, orphans if is_used else [*orphans, kept_ref(state_dir, top)])
         except NoWorkTree:
             is_used = False
         except (ClaudineError, OSError) as error:

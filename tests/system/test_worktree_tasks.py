@@ -19,6 +19,7 @@ from claudine_mcp.front.front import Front
 from claudine_mcp.front.removal import remove_tasks
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.front.worktree_views import WorktreeView
+from claudine_mcp.supervisor.checkpointing import sweep_refs
 
 COMMIT = "git -c user.name=A -c user.email=a@example.org commit --quiet --all --message done"
 
@@ -273,3 +274,26 @@ async def test_a_removal_that_was_cut_off_is_finished(home: Home, repository: Pa
     assert worktree_count(repository) == 0
     await anyio.lowlevel.checkpoint()
     assert list((home.state_dir / "worktrees").iterdir()) == []
+
+
+async def test_checkpoints_are_of_the_worktree_and_go_with_their_task(home: Home, repository: Path) -> None:
+    def refs() -> list[str]:
+        return git_in(repository, "for-each-ref", "--format=%(refname)", "refs/claudine").splitlines()
+
+    async with home.front() as front:
+        task = await front.submit_command(wanted("echo new > new.txt; touch ready; sleep 300"))
+        await wait_for((home.state_dir / "worktrees" / task.id / "ready").exists)
+        made = (await front.command(CommandKind.CHECKPOINT, task.id, {"checkpointId": "kept0"}))[
+            "checkpointId"
+        ]
+        ((ref,),) = home.query("SELECT ref FROM checkpoints WHERE id = ?", made)
+        assert git_in(repository, "ls-tree", "--name-only", ref, "new.txt") == "new.txt"
+        await front.cancel(task.id)
+        path = Path(str((await shown(front, await settled(front, task))).path))
+        await wait_for(lambda: len(home.query("SELECT 1 FROM checkpoints")) == 2, what="the last checkpoint")
+        for name in ("new.txt", "ready"):
+            (path / name).unlink()
+        assert (await remove_tasks(front, ids=[task.id])).removed == [task.id]
+        sweep_refs(home.state_dir, set(), set())
+    assert refs() == []
+    assert worktree_count(repository) == 0

@@ -23,6 +23,7 @@ from claudine_mcp.cli.submitting import (
     PriorityName,
     Timeout,
     Wait,
+    Worktree,
     after_submit,
     dependency,
 )
@@ -89,6 +90,7 @@ def delegate(
             metavar="ARG", help="A further argument of Claude Code, as far as allowed; may be repeated."
         ),
     ] = None,
+    worktree: Worktree = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> int:
@@ -120,6 +122,7 @@ def delegate(
         on_timeout=on_timeout,
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
+        worktree=worktree,
         resources={"canCheckpoint": True} if can_checkpoint else None,
         extra_args=extra_arg or [],
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
+
+import typer
 
 from claudine_mcp.cli.console import BAD, GOOD, say, say_json, styled
 from claudine_mcp.cli.options import AsJson
@@ -16,12 +19,20 @@ YELLOW = "33"
 STYLES = {Verdict.OK: GOOD, Verdict.WARNING: YELLOW, Verdict.PROBLEM: BAD}
 
 
-def doctor(as_json: AsJson = False) -> int:
+def doctor(
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix", help="Remove git worktrees that no task knows, if nothing in them would be lost."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Say what is wrong, and how to mend it.
 
-    Changes nothing. Exits with 1 if there is a problem, else with 0.
+    Changes nothing, unless --fix is given. Exits with 1 if there is a problem, else with 0.
     """
-    findings = examine(os.environ)
+    findings = examine(os.environ, fix=fix)
     if as_json:
         say_json([shown(finding) for finding in findings])
     else:

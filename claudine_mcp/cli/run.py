@@ -21,6 +21,7 @@ from claudine_mcp.cli.submitting import (
     PriorityName,
     Timeout,
     Wait,
+    Worktree,
     after_submit,
     dependency,
 )
@@ -58,6 +59,7 @@ def run(
     on_timeout: OnTimeout = None,
     checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
+    worktree: Worktree = False,
     can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -82,6 +84,7 @@ def run(
         on_timeout=on_timeout,
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
+        worktree=worktree,
         resources={"canCheckpoint": True} if can_checkpoint else None,
     )
 

@@ -16,6 +16,7 @@ from claudine_mcp.front.health.findings import plural
 from claudine_mcp.front.progress_views import EtaView, ProgressView
 from claudine_mcp.front.system_views import Machine
 from claudine_mcp.front.views import SampleView, TaskRow, TaskView, row_of
+from claudine_mcp.front.worktree_views import WorktreeView
 
 STYLE_OF: dict[str, str] = {
     **dict.fromkeys(map(str, Outcome), BAD),
@@ -104,6 +105,7 @@ def task_fields(view: TaskView) -> None:
             ("until", None if view.queue is None else view.queue.until),
             ("command", command or None),
             ("cwd", view.cwd),
+            ("worktree", None if view.worktree is None else _worktree(view.worktree)),
             ("priority", view.priority),
             ("labels", ", ".join(view.labels) if view.labels else None),
             ("after", _dependencies(view)),
@@ -146,6 +148,11 @@ def _progress(view: TaskView) -> str | None:
     origin = "" if progress.source is None else f" ({count}by {progress.source})"
     note = "" if progress.note is None else f"; {progress.note}"
     return f"{progress_words(progress)}{origin}{note}".strip("; ")
+
+
+def _worktree(made: WorktreeView) -> str:
+    where = f"{made.path} on branch {made.branch}: " if made.path else f"of {made.repository}: "
+    return where + ", ".join(text for text in (made.state, made.changes, made.note) if text)
 
 
 def _eta(eta: EtaView) -> str:

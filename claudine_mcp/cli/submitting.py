@@ -13,7 +13,7 @@ from claudine_mcp.cli.client import while_supervised
 from claudine_mcp.cli.console import note, say, say_json
 from claudine_mcp.cli.showing import succeeded, verdict
 from claudine_mcp.cli.words import DONE, FAILED, told
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.following import follow_output
 from claudine_mcp.front.front import Front
@@ -37,6 +37,13 @@ CheckpointInterval = Annotated[
     str | None, typer.Option(help='Time between automatic checkpoints, like "10m"; default: the settings\'.')
 ]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="To find it by; may be repeated.")]
+Worktree = Annotated[
+    bool,
+    typer.Option(
+        "--worktree",
+        help="Work in a git worktree and branch of its own, which are kept at the end if anything was changed.",
+    ),
+]
 CanCheckpoint = Annotated[
     bool,
     typer.Option("--can-checkpoint", help="It may be hibernated without asking when memory is short."),
@@ -54,6 +61,9 @@ def dependency(text: str) -> dict[str, str]:
 
 async def after_submit(front: Front, task: Task, *, wait: bool, as_json: bool) -> int:
     """Print a task that was just submitted or queued again or, with `wait`, its output and how it ended."""
+    worktree: JSON = task.spec.get("worktree", {})
+    if "note" in worktree:
+        note(told(f"the worktree of task {task.id}: {worktree['note']}"))
     if wait:
         task = await follow_to_end(front, task, silent=as_json)
     if as_json:

@@ -80,7 +80,7 @@ class Task:
         stopped: of one that is suspended, hibernating or hibernated: `by` ("user", "policy" or "other"), `at`
             (seconds since the epoch), `why`.
         resumes: how often it was resumed by itself since anybody asked for that.
-        worktree: the git worktree that it was given: `path`, `branch`, `repository`, `base`.
+        worktree: the git worktree that it was given: see `core.worktree`.
         suspended_s: of its run, as in `Run`.
     """
 

@@ -20,6 +20,11 @@ def presence_directory(state_dir: Path) -> Path:
     return state_dir / "present"
 
 
+def worktrees_directory(state_dir: Path) -> Path:
+    """Give the directory of the git worktrees of tasks; each has its task's id for a name."""
+    return state_dir / "worktrees"
+
+
 def waits_directory(state_dir: Path) -> Path:
     """Give the directory of the calls that wait as MCP tasks. A file in it begins with the task's id."""
     return state_dir / "waits"

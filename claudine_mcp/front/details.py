@@ -62,6 +62,10 @@ async def task_view(front: Front, wanted: str) -> TaskView:
         view = view_of(task, runs, front.state_dir, queue=queue, question=question, unread_messages=unread)
         if task.run and task.state in ACTIVE:
             more["sample"] = newest_sample(front.state_dir, task)
+        if task.spec.get("worktree"):
+            from claudine_mcp.front.worktrees import worktree_view  # noqa: PLC0415 - only where it is needed
+
+            more["worktree"] = worktree_view(task)
         return view.model_copy(update=more)
 
     return await anyio.to_thread.run_sync(look)

@@ -103,8 +103,12 @@ class Front:
         """Store a checked request as a queued task; start a supervisor if there is none.
 
         Raises:
-            InvalidInput: a task that it depends on does not exist.
+            InvalidInput: a task that it depends on does not exist, or it cannot have a worktree.
         """
+        if submission.task.spec.get("worktree"):
+            from claudine_mcp.front.worktrees import in_worktree  # noqa: PLC0415 - only where it is wanted
+
+            submission = await in_worktree(submission)
         task = await self._store(submission)
         try:
             await see_to_supervisor(self.db, self.state_dir, self.env)

@@ -13,6 +13,7 @@ from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import CommandKind, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import State
+from claudine_mcp.front import worktrees
 from claudine_mcp.front.filters import TaskFilter, filter_of
 from claudine_mcp.front.front import Front
 from claudine_mcp.registry.database import Transaction
@@ -66,7 +67,7 @@ async def remove_tasks(
     async with front.db.read() as tx:
         tasks = await _found(tx, wanted) if wanted is not None else await _named(tx, ids or ())
         for task in tasks if dry_run else ():
-            if reason := await _why_it_stays(tx, task):
+            if reason := await _why_it_stays(tx, task) or await worktrees.why_it_stays(task):
                 removal.kept[task.id] = reason
             else:
                 removal.removed.append(task.id)

@@ -65,6 +65,7 @@ class TaskRequest:
     on_timeout: str | None = None
     checkpoint_interval: int | str | None = None
     labels: Sequence[str] = ()
+    worktree: bool = False
     resources: Mapping[str, Any] | None = None
 
 
@@ -137,6 +138,8 @@ def new_task(
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
     priority = request.priority if request.priority is not None else project.priority or "P1"
+    if request.worktree:
+        spec = {**spec, "worktree": True}  # what that means here, `front.worktrees` looks up
     more = checked_resources(request.resources) | watch_settings(request, project)
     return Task(
         id=new_id(),

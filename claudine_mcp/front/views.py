@@ -22,6 +22,7 @@ from claudine_mcp.core.units import format_time
 from claudine_mcp.front.alert_views import AlertView
 from claudine_mcp.front.progress_views import EtaView, ProgressView, progress_view
 from claudine_mcp.front.view import View
+from claudine_mcp.front.worktree_views import WorktreeView
 
 
 class QueueView(View):
@@ -116,6 +117,7 @@ class TaskView(TaskRow):
     run: int | None = None
     killed_for_memory: bool | None = None
     queue: QueueView | None = None
+    worktree: WorktreeView | None = None
     depends_on: list[dict[str, str]] | None = None
     not_before: str | None = None
     timeout_seconds: float | None = None

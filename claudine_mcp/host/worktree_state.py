@@ -10,12 +10,6 @@ from typing import Final
 
 from claudine_mcp.host.git import GitError, git
 
-NO_FSMONITOR: Final = {
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "core.fsmonitor",
-    "GIT_CONFIG_VALUE_0": "false",
-}
-"""A monitor would outlive the git that starts it, and keep its descriptors open."""
 _UNDER_WAY: Final = {
     "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick",
@@ -87,6 +81,21 @@ class Changes:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A worktree as git lists it.
+
+    Attributes:
+        branch: that is checked out, without `refs/heads/`; None: none is.
+        locked: the reason of a lock on it, which may be empty; None: there is no lock.
+    """
+
+    path: Path
+    head: str
+    branch: str | None
+    locked: str | None
+
+
 def place_of(folder: Path) -> Place:
     """Find the repository that a folder is in.
 
@@ -119,7 +128,7 @@ def changes_in(git_dir: Path, path: Path, base: str, timeout_s: float) -> Change
         GitError: git cannot look, or not within the time.
     """
     # Named, so that git neither looks further up nor notes where it found the files.
-    env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path), **NO_FSMONITOR}
+    env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path)}
     end = time.monotonic() + timeout_s
 
     def ask(*arguments: str) -> bytes:
@@ -156,6 +165,43 @@ def git_dir_of(path: Path) -> Path:
     found = Path(os.path.normpath(path / text.removeprefix("gitdir:").strip()))
     if not found.is_dir():
         raise GitError("worktree", f"the repository of {path} is not there any more ({found})")
+    return found
+
+
+def listed(repository: Path, below: Path) -> list[Listed]:
+    """Give the worktrees of a repository that lie directly below a folder, with those whose files are gone.
+
+    Raises:
+        GitError: git cannot look.
+    """
+    whole = os.path.realpath(below)
+    return [found for found in _all(repository) if os.path.realpath(found.path.parent) == whole]
+
+
+def find_worktree(repository: Path, path: Path) -> Listed | None:
+    """Give the worktree of a repository that lies, or should lie, at a path; None: git knows of none.
+
+    Raises:
+        GitError: git cannot look.
+    """
+    whole = os.path.realpath(path)
+    return next((found for found in _all(repository) if os.path.realpath(found.path) == whole), None)
+
+
+def _all(repository: Path) -> list[Listed]:
+    found: list[Listed] = []
+    for block in os.fsdecode(git(repository, "worktree", "list", "--porcelain")).split("\n\n"):
+        fields = {key: value for key, _, value in (line.partition(" ") for line in block.splitlines())}
+        if "worktree" in fields:
+            branch = fields.get("branch")
+            found.append(
+                Listed(
+                    Path(fields["worktree"]),
+                    fields.get("HEAD", ""),
+                    None if branch is None else branch.removeprefix("refs/heads/"),
+                    fields.get("locked"),
+                )
+            )
     return found
 
 

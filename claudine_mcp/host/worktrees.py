@@ -15,16 +15,25 @@ import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from claudine_mcp.core.errors import ClaudineError
 from claudine_mcp.host.git import TIMEOUT_S, GitError, git
-from claudine_mcp.host.worktree_state import NO_FSMONITOR, Changes, changes_in, commit_of, count, git_dir_of
+from claudine_mcp.host.worktree_state import (
+    Changes,
+    Listed,
+    changes_in,
+    commit_of,
+    count,
+    find_worktree,
+    git_dir_of,
+)
 
 ADD_TIMEOUT_S: Final = 1800.0
 """A checkout of a large repository, with large files that are fetched, takes minutes."""
+HOLDERS: Final = ("refs/heads", "refs/remotes", "refs/tags")
+"""Refs that keep a commit for its user. Ours, of checkpoints, go when those are thinned."""
 CONDEMNED: Final = ".removed"
 """The ending of the name of a folder that is being removed."""
 _HALF_MADE: Final = "initializing"
@@ -41,21 +50,6 @@ class Unsaved(ClaudineError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"its worktree holds {what}")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A worktree as git lists it.
-
-    Attributes:
-        branch: that is checked out, without `refs/heads/`; None: none is.
-        locked: the reason of a lock on it, which may be empty; None: there is no lock.
-    """
-
-    path: Path
-    head: str
-    branch: str | None
-    locked: str | None
 
 
 def free_branch(repository: Path, wanted: str) -> str:
@@ -96,7 +90,7 @@ def add(repository: Path, path: Path, branch: str, at: str, *, umask: int = -1) 
         return
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(path) as lock:
-        found = _find(repository, path)
+        found = find_worktree(repository, path)
         if found is not None and found.locked != _HALF_MADE and (path / ".git").exists():
             return
         if found is None and any(path.iterdir()):
@@ -115,11 +109,10 @@ def add(repository: Path, path: Path, branch: str, at: str, *, umask: int = -1) 
                 umask=umask,
                 passed_on=[lock],
                 timeout_s=ADD_TIMEOUT_S,
-                env=NO_FSMONITOR,
             )
         except GitError:
             with contextlib.suppress(GitError, OSError):  # the first error is the one that tells something
-                _forget(repository, path, _find(repository, path))
+                _forget(repository, path, find_worktree(repository, path))
                 _remove_files(path)
                 if is_new:
                     _drop_branch(repository, branch, at)
@@ -168,27 +161,37 @@ def remove(repository: Path, path: Path, branch: str, base: str, *, with_commits
         GitError: git cannot.
         OSError: files cannot be removed.
     """
+    if not (path.exists() or repository.exists()):
+        return
     condemned = path.with_name(path.name + CONDEMNED)
-    found = _find(repository, path)
-    if path.exists() and (found is not None or any(path.iterdir())):
-        if found is not None and found.locked not in {None, _HALF_MADE}:
-            raise Unsaved("a lock (`git worktree lock`)")
-        if found is None or found.locked is None:
-            git_dir = git_dir_of(path)
-            _refuse_unsaved(git_dir, path, base, with_commits)
-            _remove_files(condemned)
-            path.rename(condemned)
-            try:  # somebody may have written into it meanwhile
-                _refuse_unsaved(git_dir, condemned, base, with_commits)
-            except ClaudineError:
-                condemned.rename(path)
-                raise
+    found = find_worktree(repository, path)
+    if _has_work(path, found):
+        git_dir = git_dir_of(path)
+        _refuse_unsaved(git_dir, path, base, with_commits)
+        _remove_files(condemned)
+        path.rename(condemned)
+        try:  # somebody may have written into it meanwhile
+            _refuse_unsaved(git_dir, condemned, base, with_commits)
+        except ClaudineError:
+            condemned.rename(path)
+            raise
     if found is not None:
         git(repository, "worktree", "remove", "--force", "--force", str(path))
     _drop_branch(repository, branch, base)
     _remove_files(condemned)
     if path.exists():  # it was never made, or only half
         _remove_files(path)
+
+
+def check_removable(repository: Path, path: Path, base: str, *, with_commits: bool = False) -> None:
+    """See whether `remove` would remove a worktree.
+
+    Raises:
+        Unsaved: there is more in it than that.
+        GitError: git cannot look.
+    """
+    if (path.exists() or repository.exists()) and _has_work(path, find_worktree(repository, path)):
+        _refuse_unsaved(git_dir_of(path), path, base, with_commits)
 
 
 def remove_condemned(folder: Path) -> None:
@@ -199,16 +202,6 @@ def remove_condemned(folder: Path) -> None:
     """
     for path in folder.glob(f"*{CONDEMNED}"):
         _remove_files(path)
-
-
-def listed(repository: Path, below: Path) -> list[Listed]:
-    """Give the worktrees of a repository that lie directly below a folder, with those whose files are gone.
-
-    Raises:
-        GitError: git cannot look.
-    """
-    whole = os.path.realpath(below)
-    return [found for found in _all(repository) if os.path.realpath(found.path.parent) == whole]
 
 
 def branches(repository: Path, prefix: str) -> dict[str, str]:
@@ -223,6 +216,15 @@ def branches(repository: Path, prefix: str) -> dict[str, str]:
     return {name: commit for name, commit in found.items() if name.startswith(prefix)}
 
 
+def _has_work(path: Path, found: Listed | None) -> bool:
+    """Whether somebody may have worked in a worktree: it was finished, and is there."""
+    if not path.exists() or (found is None and not any(path.iterdir())):
+        return False
+    if found is not None and found.locked not in {None, _HALF_MADE}:
+        raise Unsaved("a lock (`git worktree lock`)")
+    return found is None or found.locked is None
+
+
 def _refuse_unsaved(git_dir: Path, path: Path, base: str, with_commits: bool) -> None:
     found = changes_in(git_dir, path, base, TIMEOUT_S)
     if not with_commits and not found.are_none:
@@ -232,37 +234,15 @@ def _refuse_unsaved(git_dir: Path, path: Path, base: str, with_commits: bool) ->
     if found.under_way:
         raise Unsaved(f"{found.under_way} that is under way")
     env = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(path)}
-    if not git(path, "for-each-ref", "--count=1", "--contains", "HEAD", env=env):
+    if not git(path, "for-each-ref", "--count=1", "--contains", "HEAD", *HOLDERS, env=env):
         raise Unsaved("commits that no branch has")
 
 
 def _is_made(repository: Path, path: Path) -> bool:
     if not (path / ".git").exists():
         return False
-    found = _find(repository, path)
+    found = find_worktree(repository, path)
     return found is not None and found.locked != _HALF_MADE
-
-
-def _find(repository: Path, path: Path) -> Listed | None:
-    whole = os.path.realpath(path)
-    return next((found for found in _all(repository) if os.path.realpath(found.path) == whole), None)
-
-
-def _all(repository: Path) -> list[Listed]:
-    found: list[Listed] = []
-    for block in os.fsdecode(git(repository, "worktree", "list", "--porcelain")).split("\n\n"):
-        fields = {key: value for key, _, value in (line.partition(" ") for line in block.splitlines())}
-        if "worktree" in fields:
-            branch = fields.get("branch")
-            found.append(
-                Listed(
-                    Path(fields["worktree"]),
-                    fields.get("HEAD", ""),
-                    None if branch is None else branch.removeprefix("refs/heads/"),
-                    fields.get("locked"),
-                )
-            )
-    return found
 
 
 def _forget(repository: Path, path: Path, found: Listed | None) -> None:

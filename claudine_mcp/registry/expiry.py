@@ -7,6 +7,7 @@ from sqlite3 import Row
 
 from claudine_mcp.core.models import Severity
 from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.worktrees import REMOVED
 
 _GONE = "NOT EXISTS (SELECT 1 FROM runs WHERE task_id = tasks.id AND gone_at IS NULL)"
 _NOT_AWAITED = (
@@ -16,9 +17,13 @@ _NOT_AWAITED = (
 
 
 async def remove_ended(tx: Transaction, before: float, limit: int) -> list[str]:
-    """Remove tasks that ended before this time, left nothing running and are not waited for; give their ids."""
+    """Remove tasks that ended before this time and left nothing, running or in a worktree; give their ids.
+
+    Those that others wait for stay.
+    """
     rows = await tx.all(
-        f"SELECT id FROM tasks WHERE state = 'ended' AND ended_at < ? AND {_GONE} AND {_NOT_AWAITED} LIMIT ?",
+        f"SELECT id FROM tasks WHERE state = 'ended' AND ended_at < ? AND {_GONE} AND {_NOT_AWAITED}"
+        f" AND {REMOVED} LIMIT ?",
         (before, limit),
     )
     ids = [row["id"] for row in rows]

@@ -7,17 +7,22 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from claudine_mcp.core.models import JSON
 from claudine_mcp.registry.leases import Holder
+from claudine_mcp.registry.rows import optional
 
 BUSY_TIMEOUT_S = 5.0
+WITH_WORKTREES = 2
+"""The first version of the schema that has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What matters of a task from outside: its state, and the number of its last run."""
+    """What matters of a task from outside: its state, its last run's number, its worktree (`core.worktree`)."""
 
     state: str
     run: int
+    worktree: JSON | None = None
 
 
 @dataclass(slots=True)
@@ -91,8 +96,9 @@ def _inspect(path: Path) -> Inspection:
         found.min_writer_version = 0 if row is None else int(row[0])
         row = connection.execute("SELECT epoch, holder, version, taken_at FROM lease").fetchone()
         found.holder = None if row is None else Holder(*row)
-        for task_id, state, run in connection.execute("SELECT id, state, run FROM tasks"):
-            found.tasks[task_id] = TaskFacts(state, run)
+        worktree = "worktree" if found.version >= WITH_WORKTREES else "NULL"
+        for task_id, state, run, made in connection.execute(f"SELECT id, state, run, {worktree} FROM tasks"):
+            found.tasks[task_id] = TaskFacts(state, run, optional(made))
         found.runs = {f"{task_id}.{n}" for task_id, n in connection.execute("SELECT task_id, n FROM runs")}
         (found.open_commands,) = connection.execute(
             "SELECT count(*) FROM commands WHERE done_at IS NULL"

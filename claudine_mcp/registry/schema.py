@@ -142,6 +142,7 @@ CREATE TABLE judgements (
 ALTER TABLE tasks ADD COLUMN stopped TEXT;
 ALTER TABLE tasks ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN worktree TEXT;
+CREATE INDEX tasks_with_worktree ON tasks (seq) WHERE state = 'ended' AND worktree IS NOT NULL;
 ALTER TABLE runs ADD COLUMN suspended_s REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN resumed_at REAL;
 

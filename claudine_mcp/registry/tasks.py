@@ -22,6 +22,7 @@ from claudine_mcp.registry.rows import (
     run_of,
     task_of,
 )
+from claudine_mcp.registry.worktrees import UNSETTLED
 
 
 async def insert_task(tx: Transaction, task: Task) -> int:
@@ -107,6 +108,7 @@ async def has_work(tx: Transaction) -> bool:
         " OR EXISTS (SELECT 1 FROM commands WHERE done_at IS NULL)"
         " OR EXISTS (SELECT 1 FROM runs JOIN tasks ON id = task_id AND run = n"
         " WHERE gone_at IS NULL AND state = 'ended' AND leftovers = 0)"
+        f" OR EXISTS ({UNSETTLED.format(columns=1)})"
     )
     return row is not None and bool(row[0])
 

@@ -22,6 +22,7 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    Worktree,
     plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
@@ -72,6 +73,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
     labels: Labels = None,
     resources: ResourcesParameter = None,
     extraArgs: Annotated[list[str] | None, Field(description="further arguments, as far as allowed")] = None,
+    worktree: Worktree = False,
     wait: Wait = False,
 ) -> Submitted:
     """Hand a prompt to a background Claude Code. Answers at once; TaskStatus shows what it does and its result."""
@@ -101,6 +103,7 @@ async def DelegateTask(  # noqa: N802 - the interface's spelling
             on_timeout=onTimeout,
             checkpoint_interval=checkpointInterval,
             labels=labels or [],
+            worktree=worktree,
             resources=None if resources is None else resources.model_dump(),
             extra_args=extraArgs or [],
         ),

@@ -37,6 +37,13 @@ CheckpointInterval = Annotated[
     ),
 ]
 Labels = Annotated[list[str] | None, Field(description="words to find it by")]
+Worktree = Annotated[
+    bool,
+    Field(
+        description="work in a git worktree and branch of its own, at the last commit of cwd's repository; "
+        "kept at the end if anything was changed"
+    ),
+]
 Cwd = Annotated[str | None, Field(description="working directory; default: the client's")]
 
 

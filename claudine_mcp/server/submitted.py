@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from claudine_mcp.front.views import QueueView, TaskView, View
+from claudine_mcp.front.worktree_views import WorktreeView
 from claudine_mcp.server.handover import handed_over
 from claudine_mcp.server.session import Ctx, asked_meanwhile, session_of
 
@@ -21,6 +22,7 @@ class Submitted(View):
     task_id: str
     state: str
     queue: QueueView | None = None
+    worktree: WorktreeView | None = None
     task: TaskView | None = Field(default=None, description="with wait: the task at its end")
     note: str | None = Field(default=None, description="why the waiting ended before the task did")
 
@@ -58,5 +60,10 @@ async def task_answer(
 
     view = await task_view(front, task_id)
     return Submitted(
-        task_id=view.task_id, state=view.state, queue=view.queue, task=view if whole else None, note=note
+        task_id=view.task_id,
+        state=view.state,
+        queue=view.queue,
+        worktree=None if whole else view.worktree,
+        task=view if whole else None,
+        note=note,
     )

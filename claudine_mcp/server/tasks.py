@@ -24,6 +24,7 @@ from claudine_mcp.server.parameters import (
     TaskId,
     Timeout,
     Wait,
+    Worktree,
     plain,
 )
 from claudine_mcp.server.session import Ctx, Session, front_of, session_of, told_to_the_model
@@ -71,6 +72,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
     onTimeout: OnTimeout = None,
     checkpointInterval: CheckpointInterval = None,
     labels: Labels = None,
+    worktree: Worktree = False,
     resources: ResourcesParameter = None,
     wait: Wait = False,
 ) -> Submitted:
@@ -96,6 +98,7 @@ async def RunCommand(  # noqa: N802 - the interface's spelling
             on_timeout=onTimeout,
             checkpoint_interval=checkpointInterval,
             labels=labels or [],
+            worktree=worktree,
             resources=None if resources is None else resources.model_dump(),
         )
     )

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from claudine_mcp.core.errors import ClaudineError, LeaseLost, TaskNotFound
 from claudine_mcp.core.states import State
+from claudine_mcp.core.worktree import working_folder
 from claudine_mcp.registry.checkpoints import all_refs, unkept_ends
 from claudine_mcp.registry.commands import open_commands
 from claudine_mcp.registry.tasks import get_task
@@ -117,9 +118,8 @@ class Checkpointing:
         """Make a checkpoint unless there is nothing to keep, or nothing new."""
         async with self._ctx.db.read() as tx:
             task = await get_task(tx, task_id)
-        is_in_repository = any(
-            (folder / ".git").exists() for folder in (Path(task.cwd), *Path(task.cwd).parents)
-        )
+        place = working_folder(task)
+        is_in_repository = any((folder / ".git").exists() for folder in (place, *place.parents))
         if task.run == 0 or not (is_in_repository or task.session_id):
             return
         if cause == END:

@@ -24,6 +24,7 @@ from claudine_mcp.core.errors import ClaudineError, NotNow
 from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Checkpoint, Command, Kind, Task
 from claudine_mcp.core.paths import run_directory, task_directory
+from claudine_mcp.core.worktree import working_folder
 from claudine_mcp.host.files import regular_bytes
 from claudine_mcp.registry.checkpoints import add_checkpoint, checkpoints_of, delete_checkpoint
 from claudine_mcp.registry.commands import finish_command, take_command
@@ -160,7 +161,7 @@ class Checkpoints:
         async with self.gate:
             self.making.add(plan.id)
         try:
-            async with self._one_a_folder[plan.task.cwd]:
+            async with self._one_a_folder[str(working_folder(plan.task))]:
                 yield
         finally:
             self.making.discard(plan.id)
@@ -211,7 +212,7 @@ class Checkpoints:
 
         def take() -> Snapshot:
             return snapshot(
-                Path(task.cwd), ref, state_dir=ctx.state_dir, large_bytes=large_bytes, unless=unless
+                working_folder(task), ref, state_dir=ctx.state_dir, large_bytes=large_bytes, unless=unless
             )
 
         try:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from claudine_mcp.core.admission import MemoryHold
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.models import Run
@@ -78,6 +80,7 @@ class Context:
         wanted: what the next look should show besides.
         memory_hold: what holds the queue because protective mode is short of memory; None: nothing does.
         admission_due: whether something has changed that queued tasks may have waited for.
+        worktree_locks: one for each task whose worktree is being made or removed, by task id.
         ended: tasks whose run has just ended, until its last checkpoint is begun.
         refs_due: whether checkpoints may have gone whose refs are still there.
         watch: has the supervisor woken when this file grows.
@@ -97,6 +100,7 @@ class Context:
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     memory_hold: MemoryHold | None = None
     admission_due: bool = True
+    worktree_locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
     ended: list[str] = field(default_factory=list[str])
     refs_due: bool = False
     watch: Callable[[Path], None] = _watch_nothing

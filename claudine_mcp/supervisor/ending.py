@@ -19,6 +19,7 @@ from claudine_mcp.supervisor.following import Following
 from claudine_mcp.supervisor.output import News
 from claudine_mcp.supervisor.stopping import Stopper
 from claudine_mcp.supervisor.unread import Parting, settle_messages
+from claudine_mcp.supervisor.worktrees import with_work, work_in
 
 LEFTOVERS_AFTER_S = 1.0
 """Descendants that outlive the main process by less are only late, not left over."""
@@ -114,6 +115,7 @@ class Ending(Following):
     ) -> None:
         if record is not None or self.seen.directory.has("began"):
             await self._read_to_end(task)
+        work = await work_in(task)
         now = self.ctx.wall()
         code = None if record is None else record.code
         number = None if record is None else record.signal
@@ -124,7 +126,7 @@ class Ending(Following):
             "signal": number,
         }
         async with self.ctx.db.write() as tx:
-            event = announce.ended(task, judgement, now, exit_code=code, number=number)
+            event = with_work(announce.ended(task, judgement, now, exit_code=code, number=number), work)
             memory = int(record is not None and record.killed_for_memory)
             ended_at = now if record is None else min(record.at, now)
             columns = {**shared, "ended_at": ended_at, "killed_for_memory": memory, "stopped": None}

@@ -48,6 +48,7 @@ from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.sampling import Sampler
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.supervisor.worktrees import Settling, settle
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Supervisor:
         self._ballast = Ballast(ctx.state_dir)
         self._holding = Holding(ctx, reload)
         self._retention = Retention(ctx)
+        self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
         protection, controls = Protection(ctx, diagnosis), self._orders.controls
         judges = (Heartbeat(ctx).judge, diagnosis.judge, controls.judge, protection.judge)
@@ -120,8 +122,8 @@ class Supervisor:
             stack.callback(wakeup.close)
             group = await stack.enter_async_context(anyio.create_task_group())
             self._group = group
-            group.start_soon(self._notifier.run)
-            group.start_soon(self._checkpointing.run)
+            for service in (self._notifier, self._worktrees, self._checkpointing):
+                group.start_soon(service.run)
             for watcher in list(self._watchers.values()):
                 group.start_soon(self._keep_watching, watcher)
             group.start_soon(self._sampler.keep_sampling)
@@ -157,8 +159,9 @@ class Supervisor:
             await self._take_notes()
             async with self._ctx.db.read() as tx:
                 if not await in_transition(tx):
-                    return
+                    break
             await listener.wait(self._pause_s())
+        await settle(self._ctx)
 
     def close(self) -> None:
         """Let go of every run without touching it."""
@@ -218,6 +221,8 @@ class Supervisor:
             await self._orders.carry_out(command)
             if command.kind == "configure":
                 self._ctx.settings = await self._reload()
+        if commands:
+            self._worktrees.wake()
 
     # -- admission --------------------------------------------------------------------------------------
 
@@ -313,6 +318,7 @@ class Supervisor:
         if not watcher.over:
             return
         self._watchers.pop(watcher.run.id, None)
+        self._worktrees.wake()
         if watcher.seen.launched is None or watcher.seen.directory.has("began"):
             self._failed_launches.pop(watcher.task_id, None)
         else:

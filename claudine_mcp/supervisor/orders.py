@@ -29,6 +29,7 @@ from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
+from claudine_mcp.supervisor.worktrees import clear
 from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, spec_without_what_was_heard
 
 log = logging.getLogger(__name__)
@@ -251,17 +252,19 @@ class Orders:
         removed: list[str] = []
         kept: dict[str, str] = {}
         wanted: list[str] = command.args["taskIds"]
+        stays = await clear(self._ctx, wanted, self._has_processes)
         async with self._ctx.db.write() as tx:
             for task_id in wanted:
                 task = await get_task(tx, task_id)
                 waiting = await dependents_of(tx, task.id)
-                watcher = self._watchers.get(f"{task.id}.{task.run}")
                 if task.state is not State.ENDED:
                     kept[task.id] = f"it is {task.state}"
                 elif waiting:
                     kept[task.id] = f"task {waiting[0]} waits for it"
-                elif watcher is not None and watcher.seen.tree():
+                elif self._has_processes(task):
                     kept[task.id] = "processes that it started still run; CancelTask ends them"
+                elif task.id in stays:
+                    kept[task.id] = stays[task.id]
                 else:
                     await delete_task(tx, task.id)
                     removed.append(task.id)
@@ -269,6 +272,10 @@ class Orders:
             await take_command(tx, command, self._ctx.wall(), args=args)
         self._ctx.trace("removal-decided")
         return replace(command, args=args, taken_at=self._ctx.wall())
+
+    def _has_processes(self, task: Task) -> bool:
+        watcher = self._watchers.get(f"{task.id}.{task.run}")
+        return watcher is not None and bool(watcher.seen.tree())
 
     async def _configure(self, command: Command) -> None:
         values: dict[str, Any] = command.args["values"]

@@ -16,12 +16,13 @@ from claudine_mcp.core.models import Command, CommandKind, Task
 from claudine_mcp.core.paths import task_directory
 from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger
 from claudine_mcp.core.units import human_duration
+from claudine_mcp.host.git import GitError
 from claudine_mcp.host.processes import MARKER
 from claudine_mcp.registry.commands import add_command
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.spending import spent_by
 from claudine_mcp.registry.tasks import get_task, move, runs_of, update_run, update_task
-from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor import announce, worktrees
 from claudine_mcp.supervisor.resting import Resting
 from claudine_mcp.workloads import WORKLOADS, Launch
 
@@ -76,6 +77,11 @@ class Watcher(Resting):
         if budget is not None:  # Claude Code counts what a run costs, not what its session has cost
             task = replace(task, spec={**task.spec, "maxBudgetUsd": round(budget - spent, 6)})
         try:
+            task = await worktrees.prepare(self.ctx, task)
+        except (GitError, OSError) as error:
+            await self._cannot_start(task, f"its worktree could not be made: {error}")
+            return
+        try:
             self.seen.path.mkdir(mode=0o700, exist_ok=True)
             folder = task_directory(self.ctx.state_dir, task.id)
             plan = WORKLOADS[task.kind].launch(task, runs, folder, self.seen.path)
@@ -97,6 +103,7 @@ class Watcher(Resting):
             "env_file": str(folder / "env"),
             "env": {
                 **plan.env,
+                "PWD": task.cwd,
                 MARKER: self.run.id,
                 "CLAUDINE_TASK": task.id,
                 "CLAUDINE_PROGRESS": str(self.seen.path / "progress"),

@@ -11,7 +11,7 @@ import pytest
 from repositories import claudine_branches, commit_all, git_in, kept_of, new_repository, worktree_count
 
 from claudine_mcp.host.git import GitError
-from claudine_mcp.host.worktree_state import place_of
+from claudine_mcp.host.worktree_state import listed, place_of
 from claudine_mcp.host.worktrees import (
     CONDEMNED,
     Unsaved,
@@ -21,7 +21,6 @@ from claudine_mcp.host.worktrees import (
     diff_summary,
     free_branch,
     is_unchanged,
-    listed,
     remove,
     remove_condemned,
 )
@@ -158,7 +157,8 @@ def test_commits_that_no_branch_has_are_not_lost(made: Made) -> None:
     made.add()
     git_in(made.path, "checkout", "--quiet", "--detach")
     write(made.path)
-    commit_all(made.path)
+    commit = commit_all(made.path)
+    git_in(made.repository, "update-ref", "refs/claudine/checkpoint", commit)  # which goes one day
     with pytest.raises(Unsaved, match="commits that no branch has"):
         made.remove(with_commits=True)
     assert changes(made.path, made.base).commits == 1
@@ -245,6 +245,7 @@ def test_what_cannot_be_made_leaves_nothing(made: Made) -> None:
     (made.repository / ".gitattributes").write_text("*.txt filter=broken\n")
     base = commit_all(made.repository)
     git_in(made.repository, "config", "filter.broken.smudge", "false")
+    git_in(made.repository, "config", "filter.broken.clean", "cat")
     git_in(made.repository, "config", "filter.broken.required", "true")
     with pytest.raises(GitError, match="smudge filter broken failed"):
         add(made.repository, made.path, BRANCH, base)

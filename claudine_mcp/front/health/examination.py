@@ -1,4 +1,4 @@
-"""All checks together. None of them changes anything, and none keeps another from being made."""
+"""All checks together. None of them changes anything unless it is to, and none keeps another from being made."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from claudine_mcp.front.health.installation import look_at_installation
 from claudine_mcp.front.health.kernel import look_at_system
 from claudine_mcp.front.health.processes import look_at_processes
 from claudine_mcp.front.health.supervision import look_at_registry, look_at_supervisor
+from claudine_mcp.front.health.worktrees import look_at_worktrees
 from claudine_mcp.host.settings import CONFIG_VARIABLE, config_path, state_dir
 from claudine_mcp.registry.inspection import Inspection
 
 
-def examine(env: Mapping[str, str]) -> list[Finding]:
-    """Examine the installation, and the state directory that the environment names."""
+def examine(env: Mapping[str, str], *, fix: bool = False) -> list[Finding]:
+    """Examine the installation, and the state directory that the environment names.
+
+    Args:
+        env: of the client.
+        fix: whether to remove what is left over and nobody else removes.
+    """
     findings = _made("installation", lambda: look_at_installation(env))
     findings += _made("configuration", lambda: look_at_configuration(env))
     try:
@@ -26,11 +32,11 @@ def examine(env: Mapping[str, str]) -> list[Finding]:
     except ConfigError as error:
         findings.append(problem("state directory", str(error), "Name another directory, or unset it."))
     else:
-        findings += _state(directory)
+        findings += _state(directory, fix=fix)
     return findings + _made("system", look_at_system)
 
 
-def _state(directory: Path) -> list[Finding]:
+def _state(directory: Path, *, fix: bool) -> list[Finding]:
     findings = _made("state directory", lambda: look_at_directory(directory))
     inspection: Inspection | None = None
 
@@ -47,6 +53,7 @@ def _state(directory: Path) -> list[Finding]:
         known = inspection
         findings += _made("leftovers", lambda: look_at_processes(directory, known))
         findings += _made("files", lambda: look_at_files(directory, known.tasks))
+        findings += _made("worktrees", lambda: look_at_worktrees(directory, known.tasks, fix=fix))
     return findings
 
 

@@ -14,7 +14,8 @@ With ``PAUSE_AT`` it waits at such a point, as a whole, until the file ``PAUSE_U
 It does not sweep what is old: that comes at its own times, and would upset the count of transactions.
 ``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
 exit status of a process neither by waiting for it nor from the kernel. ``CLOCK`` is a file that says by how many
-seconds its clock is ahead.
+seconds its clock is ahead. ``MEMORY`` is a folder in which tasks of `eating` say how much memory they hold, and
+``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience.
 """
 
 from __future__ import annotations
@@ -27,16 +28,32 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from claudine_mcp.core.history import marks
+from claudine_mcp.core.policy import Pace
+from claudine_mcp.core.samples import OtherClaude, SystemSample
 from claudine_mcp.executors import local
 from claudine_mcp.host import suspending
+from claudine_mcp.host.system import SystemSampler
 from claudine_mcp.registry.database import Database, Transaction
-from claudine_mcp.supervisor import observation, orders, process, stopping
+from claudine_mcp.supervisor import loop, observation, orders, process, stopping
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.protection import Protection
 from claudine_mcp.supervisor.retention import Retention
 
+QUICK_PACE = Pace(
+    dwell_s=0.5,
+    between_s=1.5,
+    resume_dwell_s=3.0,
+    longest_dwell_s=60.0,
+    relapse_s=10.0,
+    trial_s=1.5,
+    leak_s=30.0,
+)
 _passed: Counter[str] = Counter()
 _at = os.environ.get("CRASH_AT", "")
 _log = Path(os.environ["CRASH_LOG"])
@@ -124,6 +141,24 @@ def patch() -> None:
         Context.wall = staticmethod(lambda: time.time() + float(Path(clock).read_text()))
 
 
+def narrow(folder: Path) -> None:
+    """Make the machine as small as the file `total` says, and used by those alone who say so in the folder."""
+    sample = SystemSampler.sample
+
+    def narrowed(self: SystemSampler, at: float, other_claude: OtherClaude) -> SystemSample:
+        total = int((folder / "total").read_text())
+        used = sum(int(path.read_text() or 0) for path in folder.glob("*.bytes"))
+        return replace(
+            sample(self, at, other_claude), total_bytes=total, available_bytes=max(0, total - used)
+        )
+
+    SystemSampler.sample = narrowed
+    marks.MARK_S = 0.5
+    loop.Protection = partial(Protection, pace=QUICK_PACE)
+
+
 if __name__ == "__main__":
     patch()
+    if memory := os.environ.get("MEMORY"):
+        narrow(Path(memory))
     sys.exit(process.main())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority
 from claudine_mcp.core.requeue import spread_s
 from claudine_mcp.core.states import Outcome
+from claudine_mcp.core.units import human_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Caps:
 
     soft: int
     hard: int
+
+
+class MemoryHold(NamedTuple):
+    """What holds the queue while protective mode is short of memory, and the tasks that it lets go on."""
+
+    hold: JSON
+    but_for: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +74,7 @@ def decide(
     *,
     busy_sessions: Mapping[str, str] = MappingProxyType({}),
     claude_hold: JSON | None = None,
+    memory: MemoryHold | None = None,
 ) -> Decisions:
     """Decide about every queued task.
 
@@ -76,6 +86,7 @@ def decide(
         now: seconds since the epoch.
         busy_sessions: sessions that a run is in, each with its task: two runs would branch it, and one
             branch would be lost.
+        memory: what holds everything while memory is short; None: it is not.
         claude_hold: what holds every Claude Code, `until` a time and `since` another; None: nothing does.
     """
     busy = dict(busy_sessions)
@@ -96,6 +107,8 @@ def decide(
         ):
             decisions.hold[task.id] = {**claude_hold, "until": until}
             decisions.look_again_at = min(until, decisions.look_again_at or until)
+        elif memory is not None and task.id not in memory.but_for:
+            decisions.hold[task.id] = memory.hold
         elif task.session is not None and task.session in busy:
             decisions.hold[task.id] = {"rule": "session", "taskIds": [busy[task.session]]}
         elif active < caps.soft or (task.priority is Priority.P0 and active < caps.hard):
@@ -158,6 +171,13 @@ def _say_cap(hold: JSON) -> str:
     return f"{hold['cap']} tasks are active, which is as many as may be ({name})"
 
 
+def _say_protective(hold: JSON) -> str:
+    return (
+        f"protective mode starts nothing while memory is short: {human_size(hold['available'])} were available, "
+        f"{human_size(hold['reserve'])} are to be kept (limits.systemMemoryReserve)"
+    )
+
+
 def _say_budget(hold: JSON) -> str:
     return (
         f"spent {hold['spent']:.2f} of {hold['budget']:.2f} USD today; goes on at 00:00, or when "
@@ -175,6 +195,7 @@ _WORDS: Mapping[str, Callable[[JSON], str]] = MappingProxyType(
         "requeued": lambda hold: f"goes on by itself: {hold['why']}",
         "apiLimited": lambda hold: f"the quota of Claude Code is gone: {hold['why']}",
         "dailyBudget": _say_budget,
+        "protective": _say_protective,
         "softCap": _say_cap,
         "hardCap": _say_cap,
     }

@@ -257,7 +257,9 @@ def checked_timeout(
         raise InvalidInput(
             "onTimeout", "there is no timeout that could pass", 'Give a timeout too, like "30m".'
         )
-    return {} if limit is None else {"timeout": limit, "onTimeout": on_timeout or "notify"}
+    if limit is None:
+        return {}
+    return {"timeout": limit} if on_timeout is None else {"timeout": limit, "onTimeout": on_timeout}
 
 
 def checked_name(name: str) -> str:

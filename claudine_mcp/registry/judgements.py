@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from claudine_mcp.core.models import JSON
 from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.protected import PROTECTION
 from claudine_mcp.registry.rows import dump
 
 
@@ -23,7 +24,8 @@ async def store_judgements(tx: Transaction, boot_id: str, states: Mapping[str, J
 
 
 async def keep_judgements(tx: Transaction, boot_id: str, subjects: Collection[str]) -> None:
-    """Remove what is stored of others, and of other boots."""
+    """Remove what is stored of other runs, and of other boots."""
+    kept = {*subjects, PROTECTION}
     rows = await tx.all("SELECT subject, boot_id FROM judgements")
-    gone = [(row["subject"],) for row in rows if row["boot_id"] != boot_id or row["subject"] not in subjects]
+    gone = [(row["subject"],) for row in rows if row["boot_id"] != boot_id or row["subject"] not in kept]
     await tx.run_many("DELETE FROM judgements WHERE subject = ?", gone)

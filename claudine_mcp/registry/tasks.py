@@ -104,6 +104,7 @@ async def has_work(tx: Transaction) -> bool:
     row = await tx.one(
         "SELECT EXISTS (SELECT 1 FROM tasks WHERE state IN"
         " ('queued', 'starting', 'running', 'suspended', 'hibernating', 'stopping'))"
+        " OR EXISTS (SELECT 1 FROM tasks WHERE state = 'hibernated' AND stopped ->> '$.by' = 'policy')"
         " OR EXISTS (SELECT 1 FROM commands WHERE done_at IS NULL)"
         " OR EXISTS (SELECT 1 FROM runs JOIN tasks ON id = task_id AND run = n"
         " WHERE gone_at IS NULL AND state = 'ended' AND leftovers = 0)"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from claudine_mcp.core.admission import MemoryHold
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.samples import SystemSample, TreeSample
@@ -77,6 +78,7 @@ class Context:
         over: runs that have ended, and their directories, since they were last looked at.
         ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
         wanted: what the next look should show besides.
+        memory_hold: what holds the queue because protective mode is short of memory; None: nothing does.
         admission_due: whether something has changed that queued tasks may have waited for.
         worktree_locks: one for each task whose worktree is being made or removed, by task id.
         ended: tasks whose run has just ended, until its last checkpoint is begun.
@@ -96,6 +98,7 @@ class Context:
     over: list[tuple[Run, Path]] = field(default_factory=list[tuple[Run, Path]])
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    memory_hold: MemoryHold | None = None
     admission_due: bool = True
     worktree_locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
     ended: list[str] = field(default_factory=list[str])

@@ -18,6 +18,7 @@ from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.judgements import judgements, keep_judgements, store_judgements
+from claudine_mcp.registry.protected import PROTECTION
 from claudine_mcp.registry.queue import claude_holds
 from claudine_mcp.registry.watched import Watched, own_settings, watched_tasks
 from claudine_mcp.supervisor import announce
@@ -47,6 +48,16 @@ class Diagnosis:
         self._is_at_rest = False
         self._limits: dict[str, tuple[Any, RunLimits]] = {}
         self._stored_at = ctx.mono()
+
+    @property
+    def recognition(self) -> Recognition | None:
+        """What is known of runs and the machine; None before the first tick."""
+        return self._recognition
+
+    def limits_of_run(self, run_id: str) -> RunLimits | None:
+        """Give the limits of a run that was judged; None if it was not."""
+        known = self._limits.get(run_id)
+        return None if known is None else known[1]
 
     async def judge(self, tick: Tick) -> None:
         """Judge what one look has shown; write down what changed, and what is known by now if it is time."""
@@ -88,7 +99,7 @@ class Diagnosis:
             return
         async with self._ctx.db.read() as tx:
             recognition = self._recognition or await self._recall(tx, {}, self._ctx.mono())
-            is_left = bool((await judgements(tx, self._boot_id)).keys() - {MACHINE})
+            is_left = bool((await judgements(tx, self._boot_id)).keys() - {MACHINE, PROTECTION})
         self._limits.clear()
         self._untold = [change for change in self._untold if change.subject == MACHINE]
         self._untold += recognition.rest(self._ctx.mono())
@@ -105,6 +116,7 @@ class Diagnosis:
             recognition.begin(run_id, ran_s=ran_s, stored=stored.get(run_id))
         known = recognition.told_of_machine()
         known |= {hold["alertId"] for hold in (await claude_holds(tx)).values()}
+        known |= {stored.get(PROTECTION, {}).get("alertId")} - {None}
         self._forgotten = {seq: kind for seq, kind in (await machine_alerts(tx)).items() if seq not in known}
         self._recognition = recognition
         return recognition

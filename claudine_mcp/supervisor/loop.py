@@ -43,6 +43,7 @@ from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.observation import reap
 from claudine_mcp.supervisor.orders import Orders
+from claudine_mcp.supervisor.protection import Protection
 from claudine_mcp.supervisor.retention import Retention
 from claudine_mcp.supervisor.sampling import Sampler
 from claudine_mcp.supervisor.wakeup import Cause, Wakeup
@@ -78,8 +79,9 @@ class Supervisor:
         self._retention = Retention(ctx)
         self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
-        judges = (Heartbeat(ctx).judge, diagnosis.judge, self._orders.controls.judge)
-        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, rests=(diagnosis.rest,))
+        protection, controls = Protection(ctx, diagnosis), self._orders.controls
+        judges = (Heartbeat(ctx).judge, diagnosis.judge, controls.judge, protection.judge)
+        self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, (diagnosis.rest, protection.rest))
         ctx.weigh = self._sampler.weigh
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
@@ -244,7 +246,10 @@ class Supervisor:
         caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
         hold = await self._holding.current(waiting)
         now = self._ctx.wall()
-        decisions = decide(waiting, active, caps, outcomes, now, busy_sessions=sessions, claude_hold=hold)
+        short = self._ctx.memory_hold
+        decisions = decide(
+            waiting, active, caps, outcomes, now, busy_sessions=sessions, claude_hold=hold, memory=short
+        )
         self._look_again_at = self._holding.look_again_at(decisions.look_again_at)
         known = {task.id: task.hold for task in waiting}
         holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}

@@ -21,6 +21,9 @@ class Phase(StrEnum):
     RESUMING = "resuming"
 
 
+_HELD = frozenset({Phase.STOPPING, Phase.STOPPED, Phase.HIBERNATING})
+
+
 @dataclass(slots=True)
 class Record:
     """What is remembered of one task. Times are seconds of the monotonic clock.
@@ -57,6 +60,16 @@ class Record:
     is_kept: bool = False
     is_awake: bool = False
 
+    @property
+    def is_going_on(self) -> bool:
+        """Whether it was told to go on, and was not yet seen to."""
+        return self.phase is Phase.RESUMING
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is stopped, or about to be, because of the machine's memory."""
+        return self.cause is Cause.MACHINE and self.phase in _HELD
+
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
@@ -73,7 +86,6 @@ class State:
 
     Attributes:
         short_since: since when available memory has been below the reserve; None: it is not.
-        is_critical: whether that has lasted, or memory runs out.
         acted_at: when something was stopped last.
         resumed_at: when something went on last.
         dwell_s: how long there must be room now; None: as long as usual.
@@ -84,7 +96,6 @@ class State:
     """
 
     short_since: float | None = None
-    is_critical: bool = False
     acted_at: float | None = None
     resumed_at: float | None = None
     dwell_s: float | None = None
@@ -99,6 +110,11 @@ class State:
             task_id: replace(record, allowed=[*record.allowed]) for task_id, record in self.records.items()
         }
         return replace(self, records=records)
+
+    @property
+    def is_short_of_memory(self) -> bool:
+        """Whether nothing should be started: memory is below the reserve, or something was stopped because of it."""
+        return self.short_since is not None or any(record.is_held for record in self.records.values())
 
     def record(self, task_id: str) -> Record:
         """Give what is remembered of a task, a new one if nothing is."""

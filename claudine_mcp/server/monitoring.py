@@ -125,7 +125,9 @@ async def ConfigureMonitoring(  # noqa: N802
     ctx: Ctx,
     level: Annotated[
         Literal["passive", "active", "protective"] | None,
-        Field(description="passive: note only; active: warn; protective: as active, so far"),
+        Field(
+            description="passive: note only; active: warn; protective: besides, suspend tasks while memory is critical"
+        ),
     ] = None,
     stallThreshold: Annotated[
         int | str | None, Field(description='silence after which a task is stalled; milliseconds, or "10m"')

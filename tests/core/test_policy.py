@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from claudine_mcp.core.fields import Level
 from claudine_mcp.core.models import Priority
@@ -144,7 +147,7 @@ def test_a_single_step_of_the_last_that_runs_is_no_leak() -> None:
 
 
 def test_what_was_stopped_goes_on_after_a_minute_with_room_for_it() -> None:
-    here = world(task("a", growth=1e7), task("b", priority=Priority.P0), available=SHORT)
+    here = world(task("a", growth=1e7, leak=1e7), task("b", priority=Priority.P0), available=SHORT)
     assert actions(here.pass_s(6)) == [(Action.SUSPEND, "a")]
     here.available = 2 * RESERVE + 500_000_000  # but not the minute's growth besides
     assert Action.RESUME not in {each.action for each in here.pass_s(300)}
@@ -342,3 +345,142 @@ def test_nothing_more_is_decided_about_a_task_with_an_open_command() -> None:
     here = world(task("a", priority=Priority.P2), task("b", condition=Condition.MOVING), available=SHORT)
     here.change("a", condition=Condition.MOVING)
     assert [each for each in here.pass_s(10) if each.task_id] == []
+
+
+# -- the founding document's edge cases ---------------------------------------------------------------------
+
+
+def test_edge_case_memory_leak_the_one_that_grows_is_stopped_once_it_takes_more_than_it_may() -> None:
+    here = world(
+        task("leak", memory_bytes=3 * GB, growth=2e7, leak=2e7), task("a"), task("b"), available=SHORT
+    )
+    assert actions(here.pass_s(10)) == [(Action.SUSPEND, "leak")]
+
+
+def test_edge_case_infinite_loop_is_warned_of_and_nothing_else_is_done() -> None:
+    """Computing exhausts nothing: tasks are nice, and the rule `runaway-cpu` tells the user."""
+    assert world(task("spins"), task("a")).pass_s(3600) == []
+
+
+def test_edge_case_deadlock_a_checkpoint_is_made_once() -> None:
+    here = world(task("a", is_deadlocked=True), task("b"))
+    assert actions(here.pass_s(3600)) == [(Action.CHECKPOINT, "a")]
+    here.change("a", is_deadlocked=False)
+    here.pass_s(1)
+    here.change("a", is_deadlocked=True)
+    assert actions(here.pass_s(60)) == [(Action.CHECKPOINT, "a")]
+
+
+def test_edge_case_resource_spike_is_suspended_and_resumed_by_itself() -> None:
+    here = world(task("spiky", **OVER), task("b"))
+    assert actions(here.pass_s(70)) == [(Action.SUSPEND, "spiky"), (Action.TRIAL, "spiky")]
+    here.change("spiky", memory_bytes=GB)
+    assert here.pass_s(600) == []
+
+
+def test_edge_case_system_overload_the_important_keeps_running() -> None:
+    here = world(
+        *(task(f"p{priority}-{n}", priority=Priority(priority)) for priority in (0, 1, 2) for n in "ab"),
+        available=SHORT,
+    )
+    assert [each.task_id for each in here.pass_s(70)][:4] == ["p2-a", "p2-b", "p1-a", "p1-b"]
+
+
+# -- properties ---------------------------------------------------------------------------------------------
+
+standings = st.builds(
+    Standing,
+    task_id=st.just(""),
+    priority=st.sampled_from(Priority),
+    level=st.sampled_from([Level.PROTECTIVE, Level.PROTECTIVE, Level.ACTIVE, Level.PASSIVE]),
+    memory_bytes=st.integers(0, 6 * GB),
+    growth=st.sampled_from([0.0, 1e6, 1e8]),
+    leak=st.sampled_from([0.0, 0.0, 1e6, 1e8]),
+    may_hibernate=st.booleans(),
+)
+moments = st.tuples(
+    st.integers(1, 90),
+    st.sampled_from([0, GB // 2, RESERVE - 1, RESERVE, 2 * RESERVE, PLENTY]),
+    st.sampled_from([None, None, 30.0]),
+    st.sampled_from(["", "", "user stops", "user resumes", "ends", "shrinks"]),
+    st.integers(0, 5),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(standings, min_size=1, max_size=6), st.lists(moments, max_size=25))
+def test_whatever_happens(
+    given_tasks: list[Standing], course: list[tuple[int, int, float | None, str, int]]
+) -> None:
+    """One victim every 15 s; no task of another level; nothing that the user stopped; never all but for a reason."""
+    here = world(*(replace(each, task_id=str(number)) for number, each in enumerate(given_tasks)))
+    for seconds, available, soon, what, which in course:
+        here.available, here.exhausted_in_s = available, soon
+        users_word(here, what, sorted(here.tasks)[which % len(here.tasks)] if here.tasks else "")
+        for _ in range(seconds):
+            stand_before = dict(here.tasks)
+            decisions = here.pass_s(1)
+            running = [each for each in stand_before.values() if each.is_running]
+            for decision in decisions:
+                check(decision, stand_before, running)
+    stops = [at for at, each in here.told if each.action in {Action.SUSPEND, Action.HIBERNATE}]
+    assert all(later - sooner >= 15 for sooner, later in itertools.pairwise(stops))
+
+
+def users_word(here: World, what: str, task_id: str) -> None:
+    """Let the user, or the task, do something."""
+    if not task_id:
+        return
+    if what == "user stops":
+        here.change(task_id, condition=Condition.SUSPENDED, stopped_by="user")
+    elif what == "user resumes":
+        here.change(task_id, condition=Condition.RUNNING, stopped_by="")
+    elif what == "shrinks":
+        here.change(task_id, memory_bytes=GB // 10, growth=0.0, leak=0.0)
+    elif what == "ends":
+        del here.tasks[task_id]
+
+
+def check(decision: Decision, tasks: dict[str, Standing], running: list[Standing]) -> None:
+    """See that a decision was allowed."""
+    if decision.task_id is None:
+        return
+    about = tasks[decision.task_id]
+    if decision.action is Action.SUSPEND:
+        assert about.is_running
+        assert about.level is Level.PROTECTIVE
+        if decision.cause is Cause.MACHINE and running == [about]:
+            assert about.leak > 0, "the last that runs is spared"
+    if decision.action is Action.HIBERNATE:
+        assert about.may_hibernate
+        assert about.level is Level.PROTECTIVE
+    if decision.action in {Action.RESUME, Action.TRIAL, Action.HIBERNATE}:
+        assert about.stopped_by == "policy"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(standings, min_size=1, max_size=6), st.integers(1, 600))
+def test_with_room_everything_goes_on_but_what_is_above_its_limit(
+    given_tasks: list[Standing], short_s: int
+) -> None:
+    here = world(
+        *(replace(each, task_id=str(number), leak=0.0) for number, each in enumerate(given_tasks)),
+        available=SHORT,
+    )
+    here.pass_s(short_s)
+    here.available = 10 * PLENTY
+    here.pass_s(3600)
+    for each in here.tasks.values():
+        assert each.is_running or each.memory_bytes > each.critical_bytes
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(standings, min_size=2, max_size=6), st.integers(1, 300))
+def test_what_is_remembered_survives_a_restart(given_tasks: list[Standing], short_s: int) -> None:
+    here = world(
+        *(replace(each, task_id=str(number)) for number, each in enumerate(given_tasks)), available=SHORT
+    )
+    here.pass_s(short_s)
+    stored = json.loads(json.dumps(here.state.to_json()))
+    again = State.of(stored)
+    assert again.to_json() == here.state.to_json()

@@ -161,7 +161,7 @@ class _Turn:
     def _stop(self, action: Action, cause: Cause, task: Standing) -> None:
         record = self.state.record(task.task_id)
         if action is Action.SUSPEND:  # what is hibernated was stopped for a reason of its own
-            record.cause, record.growth, record.leak = cause, task.growth, task.leak
+            record.cause, record.leak = cause, task.leak
         record.phase = Phase.STOPPING if action is Action.SUSPEND else Phase.HIBERNATING
         record.trial_since = None
         record.size_bytes = task.memory_bytes
@@ -239,10 +239,10 @@ class _Turn:
         return self._pace.room * self._machine.reserve_bytes + self._expected(task)
 
     def _expected(self, task: Standing) -> float:
-        """Give what it is expected to take besides what it has: a minute's growth, and all if it was hibernated."""
+        """Give what it is expected to take besides: a minute of even growth, and all it took if it was hibernated."""
         record = self.state.record(task.task_id)
         again = record.size_bytes if task.condition is Condition.HIBERNATED else 0
-        return again + max(0.0, record.growth) * MINUTE_S
+        return again + record.leak * MINUTE_S
 
     def _would_exhaust(self, task: Standing, record: Record) -> bool:
         again = record.size_bytes if task.condition is Condition.HIBERNATED else 0

@@ -38,8 +38,7 @@ class Record:
         allowed: causes that the user has overruled by letting it go on.
         allowed_at: when.
         size_bytes: what it took when it was stopped.
-        growth: what it grew by then, bytes a second.
-        leak: what of that was even.
+        leak: by what it grew evenly then, bytes a second.
         is_asked: whether the user was asked what to do.
         is_kept: whether a checkpoint was made because it is deadlocked.
         is_awake: whether it could not be hibernated when that was tried.
@@ -54,7 +53,6 @@ class Record:
     allowed: list[Cause] = field(default_factory=list[Cause])
     allowed_at: float | None = None
     size_bytes: int = 0
-    growth: float = 0.0
     leak: float = 0.0
     is_asked: bool = False
     is_kept: bool = False

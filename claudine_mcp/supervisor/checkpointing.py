@@ -16,7 +16,7 @@ from claudine_mcp.core.states import State
 from claudine_mcp.core.worktree import working_folder
 from claudine_mcp.registry.checkpoints import all_refs, unkept_ends
 from claudine_mcp.registry.commands import open_commands
-from claudine_mcp.registry.tasks import get_task
+from claudine_mcp.registry.tasks import get_task, tasks_in
 from claudine_mcp.registry.watched import own_settings
 from claudine_mcp.supervisor.checkpoints import END, INTERVAL, Checkpoints
 from claudine_mcp.supervisor.context import Context
@@ -102,8 +102,7 @@ class Checkpointing:
         now = self._ctx.mono()
         async with self._ctx.db.read() as tx:
             own = await own_settings(tx)
-            tasks = [await get_task(tx, watcher.task_id) for watcher in self._watchers.values()]
-        running = {task.id: task for task in tasks if task.state is State.RUNNING}
+            running = {task.id: task for task in await tasks_in(tx, [State.RUNNING])}
         self._looked_at = {id_: self._looked_at.get(id_, now) for id_ in running}
         for task in running.values():
             default = self._ctx.settings.monitoring.checkpoint_interval

@@ -98,6 +98,7 @@ class Orders:
             self._found_full = error
         finally:
             self._under_way.discard(task_id)
+            self._ctx.admission_due = True
 
     async def _attend(self, command: Command) -> None:
         try:

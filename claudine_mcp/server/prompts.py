@@ -19,8 +19,8 @@ Hand this over to a background task, and do not do it here:
 
 Use DelegateTask if it needs judgement, RunCommand if it is a command. A delegated Claude Code knows nothing of this \
 conversation, so write all of it into the prompt: what is wanted and why, where, how to tell that it is done, and what \
-must not be touched. Give it its own `cwd` (a git worktree) if it writes where something else does. Before you start \
-it, ask me what you cannot know. Then tell me its name and id, and go on with what we were at; do not wait for it."""
+must not be touched. Give it `worktree: true` if it writes where something else does. Before you start it, ask me what \
+you cannot know. Then tell me its name and id, and go on with what we were at; do not wait for it."""
 
 
 def register(server: MCPServer[Session], session: Session) -> None:

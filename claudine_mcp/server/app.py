@@ -25,13 +25,12 @@ from claudine_mcp.server.session import Session
 from claudine_mcp.server.toolbox import Toolbox
 
 INSTRUCTIONS = """\
-Background tasks that outlive this conversation. RunCommand starts a command, DelegateTask a Claude Code; both answer \
-at once, and the task goes on whatever becomes of this session. `alerts` in an answer are warnings: tell the user, \
-then AnswerAlert. WaitForEvents waits for something to happen, TaskStatus tells the truth about \
-a task, TaskLogs shows its output, CancelTask ends the whole process tree, SuspendTask stops it where it is, HibernateTask frees its \
-memory, too; ResumeTask lets it go on. Ids may be shortened to a unique \
-beginning. Nothing is ended without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and \
-more) ends no task.\
+Background tasks that outlive this conversation. RunCommand starts a command, DelegateTask a Claude Code; both \
+answer at once, and the task goes on whatever becomes of this session. `alerts` in an answer are warnings: tell the \
+user, then AnswerAlert. WaitForEvents waits for something to happen, TaskStatus tells the truth about a task, \
+TaskLogs shows its output, CancelTask ends the whole process tree, SuspendTask stops it where it is, HibernateTask \
+frees its memory, too; ResumeTask lets it go on. Ids may be shortened to a unique beginning. Nothing is ended \
+without being asked for: a wait that is stopped (its id is the task's id, "-wait-" and more) ends no task.\
 """
 
 TOLD = " You are told of every end and every warning without asking: do not poll for them."

@@ -21,6 +21,8 @@ _COMMAND_OF = {
     "TaskLogs": "logs",
     "TaskMetrics": "metrics",
     "RetryTask": "retry",
+    "ListCheckpoints": "checkpoints",
+    "RestoreCheckpoint": "restore",
     "RemoveTasks": "rm",
     "DelegateTask": "delegate",
     "SendMessage": "send",
@@ -76,6 +78,7 @@ _OPTIONS = frozenset(
         "extraArgs",
         "mode",
         "snooze",
+        "into",
     ]
 )
 _SINGULAR = {
@@ -99,7 +102,7 @@ def explained(error: BaseException) -> str:
         return told(text)
     if isinstance(error, OSError) and error.strerror:
         return told(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-    return told(str(error).removeprefix("taskId: ").removeprefix("alertId: "))
+    return told(str(error).removeprefix("taskId: ").removeprefix("alertId: ").removeprefix("checkpointId: "))
 
 
 def option(field: str) -> str:

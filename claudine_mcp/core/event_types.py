@@ -36,6 +36,7 @@ TYPES: Final = frozenset(
         "task:recovered",
         "task:repeating",
         "task:requeued",
+        "task:restored",
         "task:resumed",
         "task:runaway-cpu",
         "task:stalled",

@@ -12,7 +12,7 @@ import anyio.to_thread
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.core.units import printable
-from claudine_mcp.core.worktree import is_open
+from claudine_mcp.core.worktree import GIT_VARIABLES, is_open
 from claudine_mcp.front.submit import Submission, environment_file
 from claudine_mcp.front.worktree_views import WorktreeView
 from claudine_mcp.host.git import GitError
@@ -43,24 +43,6 @@ async def in_worktree(submission: Submission) -> Submission:
     spec = {**task.spec, "worktree": worktree_spec(place)}
     files = {**submission.files, "env": environment_file(kept)}
     return replace(submission, task=replace(task, spec=spec), files=files)
-
-
-GIT_VARIABLES: Final = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_NAMESPACE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_SHALLOW_FILE",
-        "GIT_WORK_TREE",
-    }
-)
-"""What git sets for its hooks, and nobody should for another repository (`git rev-parse --local-env-vars`)."""
 
 
 def worktree_spec(place: Place) -> JSON:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from claudine_mcp.host.git import git
+from claudine_mcp.core.errors import ClaudineError
+from claudine_mcp.host.git import GitError, git
 from claudine_mcp.host.own_index import GITLINK
-from claudine_mcp.host.shadow import Shadow, kept_ref, listed, open_shadow
-from claudine_mcp.host.snapshots import Snapshot
+from claudine_mcp.host.shadow import UMASK, Shadow, kept_ref, listed, open_shadow
+from claudine_mcp.host.snapshots import Snapshot, read_snapshot, snapshot
 from claudine_mcp.host.work_trees import find_work_tree
 
 _EXECUTABLE: Final = "100755"
 _FILES: Final = frozenset({"100644", _EXECUTABLE})
+_ANY_SIZE: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,45 @@ def would_lose(before: Snapshot, steps: Iterable[Step]) -> list[str]:
     return [path for item in said.split(b"\0") if item and (path := os.fsdecode(item)) in touched]
 
 
+def in_the_way(before: Snapshot, steps: Iterable[Step]) -> list[str]:
+    """Give what these steps would replace that no snapshot holds, because git ignores it.
+
+    Raises:
+        GitError: git failed.
+    """
+    said = git(before.top, "ls-tree", "-r", "-z", "--name-only", before.tree)
+    held = {os.fsdecode(item) for item in said.split(b"\0") if item}
+    folders = {str(parent) for path in held for parent in Path(path).parents}
+    found: set[str] = set()
+    for step in steps:
+        if step.mode is None or step.path in held:
+            continue
+        if os.path.lexists(before.top / step.path) and step.path not in folders:
+            found.add(step.path)
+        for parent in map(str, Path(step.path).parents):
+            where = before.top / parent
+            if parent not in held and os.path.lexists(where) and (where.is_symlink() or not where.is_dir()):
+                found.add(parent)
+    return sorted(found)
+
+
+def fill(path: Path, commit: str, *, state_dir: Path) -> None:
+    """Give a worktree that was just made the files of a snapshot; may be done once more. Blocks.
+
+    Raises:
+        GitError: it cannot be done.
+        OSError: a file cannot be removed or changed.
+    """
+    try:
+        before = snapshot(path, None, state_dir=state_dir, large_bytes=_ANY_SIZE)
+        target = read_snapshot(path, commit)
+        carry_out(steps_between(before, target), target, state_dir=state_dir)
+    except GitError:
+        raise
+    except ClaudineError as error:
+        raise GitError("checkout-index", str(error)) from error
+
+
 def carry_out(steps: Iterable[Step], target: Snapshot, *, state_dir: Path) -> None:
     """Make a work tree as a snapshot of it says; what was done already may be done once more. Blocks.
 
@@ -129,3 +170,12 @@ def _remove(shadow: Shadow, path: str) -> None:
             parent.rmdir()
         except OSError:
             return
+
+
+def keep(folder: Path, ref: str, commit: str) -> None:
+    """Have a ref of ours keep the commit of a snapshot, too.
+
+    Raises:
+        GitError: git cannot.
+    """
+    git(folder, "update-ref", "--no-deref", ref, commit, umask=UMASK)

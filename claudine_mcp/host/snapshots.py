@@ -72,7 +72,7 @@ class Snapshot:
 
 
 def snapshot(
-    folder: Path, ref: str, *, state_dir: Path, large_bytes: int, unless: str | None = None
+    folder: Path, ref: str | None, *, state_dir: Path, large_bytes: int, unless: str | None = None
 ) -> Snapshot:
     """Keep the whole work tree that a folder is in, under a ref of ours. Blocks.
 
@@ -80,7 +80,7 @@ def snapshot(
 
     Args:
         folder: any folder of the work tree.
-        ref: its full name.
+        ref: its full name; None: it is only looked at, and nothing keeps it for longer than the next one.
         state_dir: our state directory, which has an index of ours for the work tree.
         large_bytes: changed or untracked files above that size are named, and not stored.
         unless: no ref is made if this is the commit.
@@ -103,8 +103,9 @@ def snapshot(
         except GitError:
             # Our index is damaged, or a file changed while it was read. Whatever else it is, git says it again.
             memory = maker.make(None)
-        refs = [] if memory["commit"] == unless else [ref]
-        if not _store_refs(shadow, refs, kept_ref(state_dir, tree.top), memory["commit"]):
+        refs = [] if ref is None or memory["commit"] == unless else [ref]
+        was_stored = _store_refs(shadow, refs, kept_ref(state_dir, tree.top), memory["commit"])
+        if ref is not None and not was_stored:
             return read_snapshot(tree.top, ref)
         shadow.remember(memory)
     return _snapshot(tree.top, memory["commit"], memory["tree"], memory["notes"])

@@ -59,9 +59,48 @@ async def ListCheckpoints(ctx: Ctx, taskId: TaskId) -> Listed:  # noqa: N802
     return Listed(task_id=task.id, checkpoints=[dict(shown(made)) for made in found])
 
 
+class Restored(View):
+    """What restoring a checkpoint did, or would do."""
+
+    checkpoint_id: str
+    task_id: str = Field(description="the new task, or the one whose files were put back")
+    into: str
+    changed: bool = Field(description="false: nothing was done; `done` says why")
+    files: int | None = Field(default=None, description="that were, or would be, put back")
+    would_lose: list[str] | None = Field(default=None, description="changed files that no commit has")
+    more_would_lose: int | None = None
+    before_checkpoint_id: str | None = Field(default=None, description="keeps what was there before")
+    done: str = Field(description="what was done, and what to do next")
+
+
+async def RestoreCheckpoint(  # noqa: N802
+    ctx: Ctx,
+    checkpointId: Annotated[str, Field(description="as ListCheckpoints gives it")],
+    into: Annotated[
+        str, Field(description='"new-task", or "same-task": put the files of its work tree back')
+    ] = "new-task",
+    confirm: Annotated[
+        bool, Field(description="same-task: even if work is lost that no commit has; ask the user first")
+    ] = False,
+    prompt: Annotated[
+        str | None, Field(description="what the new Claude Code is told; default: to go on")
+    ] = None,
+) -> Restored:
+    """Go on from a checkpoint: a new task with a copy of the Claude session, in a new git worktree with its files.
+
+    Or put the files of the same task back, which must have ended or be hibernated. Index, branch and HEAD stay.
+    """
+    from claudine_mcp.front.restoring import restore  # noqa: PLC0415 - start-up time
+
+    done = await restore(await front_of(ctx), checkpointId, into=into, confirm=confirm, prompt=prompt)
+    return Restored.model_validate(done.model_dump())
+
+
 def register(server: MCPServer[Session]) -> None:
     """Add these tools."""
     adds = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
     reads = ToolAnnotations(read_only_hint=True)
     server.add_tool(told_to_the_model(CheckpointTask), annotations=adds)
     server.add_tool(told_to_the_model(ListCheckpoints), annotations=reads)
+    destroys = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True)
+    server.add_tool(told_to_the_model(RestoreCheckpoint), annotations=destroys)

@@ -133,7 +133,9 @@ class Checkpointing:
                 kept = await all_refs(tx)
                 commands = await open_commands(tx)
             making = {*self._checkpoints.making}
-            making |= {item.args.get("checkpointId", item.id) for item in commands}
+            making |= {item.args.get("checkpointId", item.id) for item in commands} | {
+                item.id for item in commands
+            }
             await anyio.to_thread.run_sync(sweep_refs, self._ctx.state_dir, kept, making)
 
 

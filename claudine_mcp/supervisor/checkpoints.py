@@ -107,6 +107,10 @@ class Checkpoints:
         plan = _Plan(task, cause, None, new_id())
         return await self._make_unless(known[-1], plan) if known else await self._make(plan)
 
+    def alone_in(self, task: Task) -> anyio.Lock:
+        """Give what is held by who works on a task's work tree."""
+        return self._one_a_folder[str(working_folder(task))]
+
     async def checkpoint(self, command: Command) -> None:
         """Begin to carry out CHECKPOINT, or go on with it.
 
@@ -161,7 +165,7 @@ class Checkpoints:
         async with self.gate:
             self.making.add(plan.id)
         try:
-            async with self._one_a_folder[str(working_folder(plan.task))]:
+            async with self.alone_in(plan.task):
                 yield
         finally:
             self.making.discard(plan.id)

@@ -27,6 +27,7 @@ from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
+from claudine_mcp.supervisor.restoring import Restoring
 from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
 from claudine_mcp.supervisor.worktrees import clear
@@ -34,8 +35,8 @@ from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, spec_without_what
 
 log = logging.getLogger(__name__)
 
-IN_TURN = frozenset({CommandKind.SUSPEND, CommandKind.RESUME, CommandKind.HIBERNATE})
-"""What stops a task's tree or lets it go on."""
+IN_TURN = frozenset({CommandKind.SUSPEND, CommandKind.RESUME, CommandKind.HIBERNATE, CommandKind.RESTORE})
+"""What stops a task's tree or lets it go on, and what needs it to stay at rest meanwhile."""
 UPDATABLE = frozenset({"name", "priority", "labels", "not_before"})
 
 
@@ -71,6 +72,7 @@ class Orders:
             CommandKind.CHECKPOINT: checkpoints.checkpoint,
             CommandKind.HIBERNATE: hibernation.hibernate,
             CommandKind.RESUME: hibernation.resume,
+            CommandKind.RESTORE: Restoring(ctx, watchers, checkpoints).restore,
         }
 
     async def carry_out(self, command: Command) -> None:
@@ -85,9 +87,11 @@ class Orders:
             error, self._found_full = self._found_full, None
             raise error
         task_id, group = command.task_id or "", self.checkpoints.group
+        if task_id in self._under_way and (command.kind in IN_TURN or command.kind is CommandKind.RETRY):
+            return  # a run must not begin while its files are put back
         if command.kind not in IN_TURN or group is None:
             await self._attend(command)
-        elif task_id not in self._under_way:
+        else:
             self._under_way.add(task_id)
             group.start_soon(self._attend_beside, task_id, command)
 

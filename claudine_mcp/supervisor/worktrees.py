@@ -51,7 +51,7 @@ async def prepare(ctx: Context, task: Task) -> Task:
     wanted: JSON | None = task.spec.get("worktree")
     if wanted is None:
         return task
-    async with _alone(ctx, task.id):
+    async with alone(ctx, task.id):
         async with ctx.db.read() as tx:
             before = (await get_task(tx, task.id)).worktree  # it may have been parted with a moment ago
         git_dir = Path(wanted["gitDir"])
@@ -62,6 +62,8 @@ async def prepare(ctx: Context, task: Task) -> Task:
         made = {key: wanted[key] for key in ("repository", "gitDir", "base", "folder")}
         path = worktrees_directory(ctx.state_dir) / task.id
         made |= {"path": str(path), "branch": branch}
+        if before is not None and before.get("filled") and before.get("fate") != "removed":
+            made["filled"] = True
         if made != before:
             async with ctx.db.write() as tx:
                 await update_task(tx, task.id, worktree=made)
@@ -69,8 +71,21 @@ async def prepare(ctx: Context, task: Task) -> Task:
         umask: int = task.spec.get("umask", 0o022)
         await anyio.to_thread.run_sync(partial(add, git_dir, path, branch, made["base"], umask=umask))
         ctx.trace("worktree-made")
+        content: str | None = wanted.get("content")
+        if content is not None and "filled" not in made:
+            await _fill(ctx, path, content)
+            made = {**made, "filled": True}
+            async with ctx.db.write() as tx:
+                await update_task(tx, task.id, worktree=made)
+            ctx.trace("worktree-filled")
     task = replace(task, worktree=made)
     return replace(task, cwd=str(working_folder(task)))
+
+
+async def _fill(ctx: Context, path: Path, content: str) -> None:
+    from claudine_mcp.host.restoring import fill  # noqa: PLC0415 - a supervisor may never restore anything
+
+    await anyio.to_thread.run_sync(partial(fill, path, content, state_dir=ctx.state_dir))
 
 
 async def work_in(task: Task) -> JSON | None:
@@ -104,7 +119,7 @@ async def settle(ctx: Context) -> None:
     async with ctx.db.read() as tx:
         tasks = await unsettled(tx)
     for task in tasks:
-        async with _alone(ctx, task.id):
+        async with alone(ctx, task.id):
             async with ctx.db.read() as tx:  # it may have been retried, or removed
                 again = next((item for item in await unsettled(tx) if item.id == task.id), None)
             if again is None or again.worktree is None:
@@ -124,7 +139,7 @@ async def clear(ctx: Context, ids: Collection[str], has_processes: Callable[[Tas
     """
     stays: dict[str, str] = {}
     for task_id in ids:
-        async with _alone(ctx, task_id):
+        async with alone(ctx, task_id):
             async with ctx.db.read() as tx:
                 try:
                     task = await get_task(tx, task_id)
@@ -191,7 +206,7 @@ class Settling:
 
 
 @asynccontextmanager
-async def _alone(ctx: Context, task_id: str) -> AsyncGenerator[None]:
+async def alone(ctx: Context, task_id: str) -> AsyncGenerator[None]:
     """Keep everyone else from this task's worktree."""
     lock = ctx.worktree_locks.setdefault(task_id, anyio.Lock())
     try:

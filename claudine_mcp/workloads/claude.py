@@ -13,7 +13,7 @@ from claudine_mcp.core.evidence import ExitRecord, Judgement
 from claudine_mcp.core.models import JSON, Run, Task
 from claudine_mcp.workloads.base import Follower, Launch
 from claudine_mcp.workloads.claude_arguments import arguments
-from claudine_mcp.workloads.claude_sessions import GO_ON_WITH, has_answered, has_session
+from claudine_mcp.workloads.claude_sessions import FORK, GO_ON_WITH, has_answered, has_session
 
 SERVERS = "env.mcp.json"
 """Servers of a task, and of a run: their environments may hold keys, so it is kept like `env`."""
@@ -69,7 +69,8 @@ class ClaudeWorkload:
         """See `Workload`."""
         from claudine_mcp.workloads.claude_follower import ClaudeFollower  # noqa: PLC0415 - only where it is needed
 
-        cost_usd = float((task.seen or {}).get("totalCostUsd") or 0.0)
+        inherited: float | None = task.spec.get(FORK, {}).get("costUsd")
+        cost_usd = float((task.seen or {}).get("totalCostUsd") or inherited or 0.0)
         return ClaudeFollower(
             state, cost_usd, run, max_turns=task.spec.get("maxTurns"), had_answered=has_answered(task)
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.workloads.claude_sessions import FORK
 
 FIXED = (
     "-p",
@@ -78,6 +79,8 @@ def arguments(
         prompt_tool: the tool that is asked for permissions, None for none.
     """
     found = [*FIXED, "--resume" if resume else "--session-id", spec["sessionId"]]
+    if not resume and FORK in spec:
+        found += ["--resume", spec[FORK]["sessionId"], "--fork-session"]
     for key, flag in (
         ("model", "--model"),
         ("permissionMode", "--permission-mode"),

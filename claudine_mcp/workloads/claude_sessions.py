@@ -19,6 +19,10 @@ GO_ON_WITH = "goOn"
 """In a task's spec: what the next run is told instead of the prompt, because someone has resumed it so."""
 
 
+FORK = "fork"
+"""In a task's spec: its session begins as a copy of the one with this `sessionId`, which had cost `costUsd`."""
+
+
 def has_answered(task: Task) -> bool:
     """Whether the model has answered a task, so that its session is there and has something to go on with."""
     return bool((task.seen or {}).get(ANSWERED))

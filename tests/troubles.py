@@ -58,6 +58,7 @@ LIFECYCLE: Final = frozenset(
         "task:started",
         "task:active",
         "task:progress",
+        "task:checkpoint",
         "task:ended",
         "monitoring:configured",
     }

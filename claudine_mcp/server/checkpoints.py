@@ -8,6 +8,7 @@ from mcp.server import MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from claudine_mcp.front.restoring import RestoredView, restore
 from claudine_mcp.front.view import View
 from claudine_mcp.server.parameters import TaskId
 from claudine_mcp.server.session import Ctx, Session, front_of, told_to_the_model
@@ -59,20 +60,6 @@ async def ListCheckpoints(ctx: Ctx, taskId: TaskId) -> Listed:  # noqa: N802
     return Listed(task_id=task.id, checkpoints=[dict(shown(made)) for made in found])
 
 
-class Restored(View):
-    """What restoring a checkpoint did, or would do."""
-
-    checkpoint_id: str
-    task_id: str = Field(description="the new task, or the one whose files were put back")
-    into: str
-    changed: bool = Field(description="false: nothing was done; `done` says why")
-    files: int | None = Field(default=None, description="that were, or would be, put back")
-    would_lose: list[str] | None = Field(default=None, description="changed files that no commit has")
-    more_would_lose: int | None = None
-    before_checkpoint_id: str | None = Field(default=None, description="keeps what was there before")
-    done: str = Field(description="what was done, and what to do next")
-
-
 async def RestoreCheckpoint(  # noqa: N802
     ctx: Ctx,
     checkpointId: Annotated[str, Field(description="as ListCheckpoints gives it")],
@@ -85,15 +72,12 @@ async def RestoreCheckpoint(  # noqa: N802
     prompt: Annotated[
         str | None, Field(description="what the new Claude Code is told; default: to go on")
     ] = None,
-) -> Restored:
+) -> RestoredView:
     """Go on from a checkpoint: a new task with a copy of the Claude session, in a new git worktree with its files.
 
     Or put the files of the same task back, which must have ended or be hibernated. Index, branch and HEAD stay.
     """
-    from claudine_mcp.front.restoring import restore  # noqa: PLC0415 - start-up time
-
-    done = await restore(await front_of(ctx), checkpointId, into=into, confirm=confirm, prompt=prompt)
-    return Restored.model_validate(done.model_dump())
+    return await restore(await front_of(ctx), checkpointId, into=into, confirm=confirm, prompt=prompt)
 
 
 def register(server: MCPServer[Session]) -> None:

@@ -114,9 +114,9 @@ async def test_an_answer_that_comes_to_nothing_says_why(claude_home: Home) -> No
         task = await handed_over(front, f"{MAKES.partition(' | ')[0]} | bash touch other | text done", **ASKS)
         first = await asked(front, task)
         with pytest.raises(
-            NotNow, match=r"action: 'hibernate' is not offered by alert \d+\. Give allow or deny"
+            NotNow, match=r"action: 'extend' is not offered by alert \d+\. Give allow or deny"
         ):
-            await answer(front, first, "hibernate")
+            await answer(front, first, "extend")
         assert (await task_view(front, task.id)).question == first
         await answer(front, first, "allow")
         second = await asked(front, task, after=first.alert_id)

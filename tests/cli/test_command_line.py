@@ -13,7 +13,20 @@ import claudine_mcp
 
 COMMANDS = [
     *("run", "delegate", "send", "answer", "list", "status", "logs", "metrics", "wait", "cancel"),
-    *("suspend", "resume", "retry", "rm", "events", "doctor", "supervise", "demo", "config"),
+    *(
+        "suspend",
+        "resume",
+        "hibernate",
+        "checkpoints",
+        "restore",
+        "retry",
+        "rm",
+        "events",
+        "doctor",
+        "supervise",
+        "demo",
+        "config",
+    ),
 ]
 
 

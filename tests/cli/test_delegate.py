@@ -152,7 +152,7 @@ def test_a_prompt_comes_from_a_file(cli: CommandLine, claude: Path) -> None:
         (["--timeout", "30", "x"], "--timeout: 30 means 30 milliseconds"),
         (["--depends-on", "nonesuch", "x"], "--depends-on: there is no task 'nonesuch'"),
         (["--cwd", "nowhere", "x"], "nowhere does not exist"),
-        (["--worktree", "x"], "No such option: --worktree"),
+        (["--worktree", "x"], "worktree: "),
     ],
 )
 def test_what_is_wrong_is_named_by_its_option_and_nothing_is_stored(
@@ -226,7 +226,7 @@ def test_a_message_to_what_cannot_read_it_says_why_not(cli: CommandLine, claude:
             3,
             "7 is no question that waits for an answer: there is no such alert (these wait: none)",
         ),
-        (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give one of allow, cancel, continue, deny, snooze"),
+        (["7", "maybe"], 2, "ACTION: 'maybe' is none. Give one of allow, cancel, continue, deny, hibernate"),
         (["7", "continue"], 3, "7 is no open alert: there is none (open are: none)"),
         (["7", "cancel", "--snooze", "1h"], 2, "--snooze: it means nothing with cancel"),
         (["x", "allow"], 2, "ALERT"),

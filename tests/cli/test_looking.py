@@ -211,6 +211,7 @@ def test_control_characters_are_obeyed_or_spelt_out(cli: CommandLine) -> None:
 def test_following_shows_output_as_it_comes_until_the_end(cli: CommandLine) -> None:
     flag = cli.home.work / "go-on"
     task_id = cli.submit(f"echo begun; while [ ! -e {flag} ]; do sleep 0.05; done; printf end")
+    cli.until(task_id, "running")
     following = cli.start("logs", "-f", task_id)
     assert cli.line(following) == "begun\n"
 

@@ -95,7 +95,7 @@ def said_of_hibernating(task: Task, result: JSON) -> str:
 def said_of_resuming(result: JSON) -> str:
     """Say what a resumption did."""
     if "processes" not in result:
-        return "it is queued, and goes on in its session or, as a command, from its beginning"
+        return "it was put into the queue, to go on in its session or, as a command, from its beginning"
     count = result["processes"]
     text = f"{count} {'process goes' if count == 1 else 'processes go'} on"
     suspended_s = result.get("suspendedSeconds")

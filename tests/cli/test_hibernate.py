@@ -23,7 +23,7 @@ def test_a_restartable_command_is_hibernated_and_resumed(cli: CommandLine) -> No
     assert (status["state"], status["stopped"]["why"]) == ("hibernated", "room is needed")
     assert "room is needed" in cli.out("status", task_id)
     (cli.home.work / "open").touch()
-    assert cli.out("resume", task_id).startswith(f"{task_id} queued: it is queued, and goes on")
+    assert "it was put into the queue, to go on" in cli.out("resume", task_id)
     cli.run("wait", task_id)
     assert cli.json("status", task_id)["run"] == 2
 

@@ -242,6 +242,7 @@ def test_following_does_not_wait_for_what_a_task_left_running(cli: CommandLine) 
 
 def test_following_can_be_interrupted(cli: CommandLine) -> None:
     task_id = cli.submit("echo begun; sleep 600")
+    cli.until(task_id, "running")
     following = cli.start("logs", "-f", task_id)
     assert cli.line(following) == "begun\n"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from claudine_mcp.core.admission import Waiting
+from claudine_mcp.core.admission import Active, Waiting
 from claudine_mcp.core.models import JSON, Kind, Priority
-from claudine_mcp.core.states import ACTIVE
+from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import dependencies_of, dump, optional
 
@@ -33,6 +33,23 @@ async def waiting_tasks(tx: Transaction) -> list[Waiting]:
             depends_on=dependencies_of(row["depends_on"]),
             hold=optional(row["hold"]),
             session=row["session_id"],
+        )
+        for row in rows
+    ]
+
+
+async def active_tasks(tx: Transaction) -> list[Active]:
+    """Give every task that has, or may have, processes of a run that has not ended."""
+    marks = ", ".join("?" * len(ACTIVE))
+    rows = await tx.all(
+        f"SELECT id, kind, priority, state FROM tasks WHERE state IN ({marks})", sorted(ACTIVE)
+    )
+    return [
+        Active(
+            id=row["id"],
+            kind=Kind(row["kind"]),
+            priority=Priority(row["priority"]),
+            is_suspended=row["state"] == State.SUSPENDED,
         )
         for row in rows
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
 from claudine_mcp.core.models import JSON, Event, Run, Task
-from claudine_mcp.core.states import ACTIVE, Outcome, State, Trigger, advance
+from claudine_mcp.core.states import Outcome, State, Trigger, advance
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.events import add_event
 from claudine_mcp.registry.rows import (
@@ -90,13 +90,6 @@ async def count_by_state(tx: Transaction) -> dict[State, int]:
     """Give how many tasks are in each state; states without any are left out."""
     rows = await tx.all("SELECT state, count(*) FROM tasks GROUP BY state")
     return {State(row[0]): row[1] for row in rows}
-
-
-async def count_active(tx: Transaction) -> int:
-    """Give how many tasks have, or may have, processes of a run that has not ended."""
-    marks = ", ".join("?" * len(ACTIVE))
-    row = await tx.one(f"SELECT count(*) FROM tasks WHERE state IN ({marks})", sorted(ACTIVE))
-    return 0 if row is None else int(row[0])
 
 
 async def has_work(tx: Transaction) -> bool:

@@ -9,36 +9,24 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.abc
 
-from claudine_mcp.core.admission import Caps, decide
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.errors import IllegalTransition, LeaseLost
-from claudine_mcp.core.evidence import Judgement
-from claudine_mcp.core.models import Run
-from claudine_mcp.core.states import Outcome, Trigger
 from claudine_mcp.registry.ballast import Ballast, is_full
 from claudine_mcp.registry.bell import Listener
 from claudine_mcp.registry.commands import open_commands
-from claudine_mcp.registry.database import DiskFull, Transaction
 from claudine_mcp.registry.events import add_event
-from claudine_mcp.registry.queue import busy_sessions, set_holds, waiting_tasks
 from claudine_mcp.registry.tasks import (
-    add_run,
-    count_active,
-    get_task,
     has_work,
     in_transition,
-    move,
-    newest_seq,
-    outcomes_of,
     runs_not_gone,
 )
 from claudine_mcp.supervisor import announce
+from claudine_mcp.supervisor.admitting import Admitting
 from claudine_mcp.supervisor.checkpointing import Checkpointing
 from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
 from claudine_mcp.supervisor.heartbeat import Heartbeat
-from claudine_mcp.supervisor.holding import Holding
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.observation import reap
@@ -75,7 +63,7 @@ class Supervisor:
         self._orders = Orders(ctx, self._watchers)
         self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
-        self._holding = Holding(ctx, reload)
+        self._admitting = Admitting(ctx, reload)
         self._retention = Retention(ctx)
         self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
@@ -86,9 +74,6 @@ class Supervisor:
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
         self._complaints = Complaints(ctx.mono)
         self._group: anyio.abc.TaskGroup | None = None
-        self._failed_launches: dict[str, int] = {}
-        self._look_again_at: float | None = None
-        self._newest_seq = -1
         self._kept_house_at = ctx.mono() - HOUSEKEEPING_EVERY_S
 
     async def adopt(self) -> int:
@@ -178,11 +163,8 @@ class Supervisor:
                 watcher.wake.set()
         with self._ballast.released_when_full():
             await self._carry_out_commands()
-            try:
-                await self._admit()
-            except DiskFull:
-                self._ctx.admission_due = True
-                raise
+            for watcher in await self._admitting.admit():
+                self._follow(watcher)
         await self._take_notes()
         await self._notifier.look()
         if self._ctx.mono() - self._kept_house_at >= HOUSEKEEPING_EVERY_S:
@@ -201,8 +183,8 @@ class Supervisor:
         ]
         if (due_in := self._notes.due_in_s()) is not None:
             waits.append(due_in)
-        if self._look_again_at is not None:
-            waits.append(self._look_again_at - self._ctx.wall())
+        if self._admitting.look_again_at is not None:
+            waits.append(self._admitting.look_again_at - self._ctx.wall())
         return max(0.0, min(waits))
 
     def _beat(self) -> None:
@@ -223,71 +205,6 @@ class Supervisor:
                 self._ctx.settings = await self._reload()
         if commands:
             self._worktrees.wake()
-
-    # -- admission --------------------------------------------------------------------------------------
-
-    async def _admit(self) -> None:
-        async with self._ctx.db.read() as tx:
-            newest = await newest_seq(tx)
-            due = self._look_again_at is not None and self._ctx.wall() >= self._look_again_at
-            if not (self._ctx.admission_due or due or newest != self._newest_seq):
-                return
-            self._ctx.admission_due = False
-            self._newest_seq = newest
-            waiting = await waiting_tasks(tx)
-            if not waiting:
-                self._look_again_at = None
-                return
-            active = await count_active(tx)
-            wanted = {item.task_id for task in waiting for item in task.depends_on}
-            outcomes = await outcomes_of(tx, sorted(wanted))
-            sessions = await busy_sessions(tx)
-        limits = self._ctx.settings.limits
-        caps = Caps(limits.soft_max_concurrent, limits.hard_max_concurrent)
-        hold = await self._holding.current(waiting)
-        now = self._ctx.wall()
-        short = self._ctx.memory_hold
-        decisions = decide(
-            waiting, active, caps, outcomes, now, busy_sessions=sessions, claude_hold=hold, memory=short
-        )
-        self._look_again_at = self._holding.look_again_at(decisions.look_again_at)
-        known = {task.id: task.hold for task in waiting}
-        holds = {id_: hold for id_, hold in decisions.hold.items() if known[id_] != hold}
-        watchers: list[Watcher] = []
-        if holds or decisions.admit or decisions.skip:
-            async with self._ctx.db.write() as tx:
-                await set_holds(tx, holds)
-                for task_id, reason in decisions.skip.items():
-                    await self._skip(tx, task_id, reason)
-                watchers = [await self._start(tx, task_id) for task_id in decisions.admit]
-        self._ctx.trace("admitted")
-        if decisions.skip:
-            self._ctx.admission_due = True  # others may depend on what was skipped
-        for watcher in watchers:
-            self._follow(watcher)
-
-    async def _skip(self, tx: Transaction, task_id: str, reason: str) -> None:
-        task = await get_task(tx, task_id)
-        now = self._ctx.wall()
-        event = announce.ended(task, Judgement(Outcome.SKIPPED, reason), now)
-        await move(
-            tx,
-            task,
-            Trigger.DEPENDENCY_FAILED,
-            event,
-            outcome=Outcome.SKIPPED,
-            reason=reason,
-            ended_at=now,
-            hold=None,
-        )
-
-    async def _start(self, tx: Transaction, task_id: str) -> Watcher:
-        task = await get_task(tx, task_id)
-        run = Run(task.id, task.run + 1, self._ctx.wall())
-        await move(tx, task, Trigger.ADMIT, None, run=run.n, hold=None, reason=None)
-        await add_run(tx, run)
-        failed = self._failed_launches.get(task.id, 0)
-        return Watcher(self._ctx, task.id, run, to_launch=True, failed_launches=failed)
 
     # -- watchers ---------------------------------------------------------------------------------------
 
@@ -319,7 +236,4 @@ class Supervisor:
             return
         self._watchers.pop(watcher.run.id, None)
         self._worktrees.wake()
-        if watcher.seen.launched is None or watcher.seen.directory.has("began"):
-            self._failed_launches.pop(watcher.task_id, None)
-        else:
-            self._failed_launches[watcher.task_id] = watcher.failed_launches + 1
+        self._admitting.is_over(watcher)

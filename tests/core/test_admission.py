@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claudine_mcp.core.admission import Caps, Decisions, Waiting, decide, describe_hold, order
+from claudine_mcp.core.admission import (
+    Active,
+    Caps,
+    Decisions,
+    Situation,
+    Waiting,
+    decide,
+    describe_hold,
+    order,
+)
 from claudine_mcp.core.models import Dependency, Priority
 from claudine_mcp.core.states import Outcome
 
@@ -27,10 +37,20 @@ def waits(
     return Waiting(task_id, int(task_id), priority, queued_at, not_before, on)
 
 
+def situation(
+    waiting: Sequence[Waiting],
+    active: int = 0,
+    caps: Caps = WIDE,
+    outcomes: dict[str, Outcome | None] | None = None,
+    now: float = NOW,
+) -> Situation:
+    return Situation(waiting, [Active(f"a{n}") for n in range(active)], caps, now, outcomes or {})
+
+
 def decided(
     *waiting: Waiting, active: int = 0, caps: Caps = WIDE, outcomes: dict[str, Outcome | None] | None = None
 ) -> Decisions:
-    return decide(waiting, active, caps, outcomes or {}, NOW)
+    return decide(situation(waiting, active, caps, outcomes))
 
 
 caps_of_any_size = st.tuples(st.integers(1, 8), st.integers(0, 8)).map(lambda pair: Caps(pair[0], sum(pair)))
@@ -75,7 +95,7 @@ situations = {
 def test_every_queued_task_is_admitted_held_or_skipped(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    result = decide(waiting, active, caps, outcomes, NOW)
+    result = decide(situation(waiting, active, caps, outcomes))
     answers = [*result.admit, *result.hold, *result.skip]
     assert sorted(answers) == sorted(task.id for task in waiting)
 
@@ -84,7 +104,7 @@ def test_every_queued_task_is_admitted_held_or_skipped(
 def test_the_hard_cap_is_never_passed_and_the_soft_cap_only_by_p0(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    result = decide(waiting, active, caps, outcomes, NOW)
+    result = decide(situation(waiting, active, caps, outcomes))
     assert active + len(result.admit) <= max(active, caps.hard)
     by_id = {task.id: task for task in waiting}
     for number, task_id in enumerate(result.admit):
@@ -95,7 +115,7 @@ def test_the_hard_cap_is_never_passed_and_the_soft_cap_only_by_p0(
 def test_tasks_start_in_the_order_of_priority_then_waiting_then_arrival(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    result = decide(waiting, active, caps, outcomes, NOW)
+    result = decide(situation(waiting, active, caps, outcomes))
     by_id = {task.id: task for task in waiting}
     assert result.admit == sorted(result.admit, key=lambda task_id: order(by_id[task_id]))
     # Nobody is held by a cap while someone who comes later starts.
@@ -108,7 +128,7 @@ def test_tasks_start_in_the_order_of_priority_then_waiting_then_arrival(
 def test_no_slot_stays_free_while_someone_is_held_by_a_cap(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    result = decide(waiting, active, caps, outcomes, NOW)
+    result = decide(situation(waiting, active, caps, outcomes))
     total = active + len(result.admit)
     for hold in result.hold.values():
         if hold["rule"] == "hardCap":
@@ -121,14 +141,16 @@ def test_no_slot_stays_free_while_someone_is_held_by_a_cap(
 def test_the_order_in_which_the_queue_is_given_does_not_matter(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    assert decide(waiting, active, caps, outcomes, NOW) == decide(waiting[::-1], active, caps, outcomes, NOW)
+    assert decide(situation(waiting, active, caps, outcomes)) == decide(
+        situation(waiting[::-1], active, caps, outcomes)
+    )
 
 
 @given(**situations)
 def test_a_hold_can_be_stored_and_said_in_words(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    for hold in decide(waiting, active, caps, outcomes, NOW).hold.values():
+    for hold in decide(situation(waiting, active, caps, outcomes)).hold.values():
         assert json.loads(json.dumps(hold)) == hold
         assert describe_hold(hold)
 
@@ -137,7 +159,7 @@ def test_a_hold_can_be_stored_and_said_in_words(
 def test_the_next_look_is_at_the_first_time_that_comes_due(
     waiting: list[Waiting], active: int, caps: Caps, outcomes: dict[str, Outcome | None]
 ) -> None:
-    result = decide(waiting, active, caps, outcomes, NOW)
+    result = decide(situation(waiting, active, caps, outcomes))
     times = [hold["until"] for hold in result.hold.values() if hold["rule"] == "notBefore"]
     assert result.look_again_at == min(times, default=None)
     assert all(time > NOW for time in times)
@@ -161,7 +183,7 @@ def test_notbefore_holds_until_its_time() -> None:
     later = waits("1", not_before=NOW + 60)
     assert decided(later).hold == {"1": {"rule": "notBefore", "until": NOW + 60}}
     assert decided(later).look_again_at == NOW + 60
-    assert decide([later], 0, WIDE, {}, NOW + 60).admit == ["1"]
+    assert decide(situation([later], now=NOW + 60)).admit == ["1"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claudine_mcp.core.admission import Caps, Waiting, decide, describe_hold
+from claudine_mcp.core.admission import Caps, Situation, Waiting, decide, describe_hold
 from claudine_mcp.core.models import JSON, Kind, Priority
 from claudine_mcp.core.requeue import (
     FACTOR,
@@ -73,24 +73,24 @@ def held(until: float) -> JSON:
 
 def test_what_holds_claude_code_holds_no_command_and_each_task_until_a_time_of_its_own() -> None:
     waiting = [queued(0, Kind.COMMAND), *(queued(number, Kind.CLAUDE) for number in range(1, 9))]
-    decisions = decide(waiting, 0, Caps(10, 50), {}, NOW, claude_hold=held(NOW + 600))
+    decisions = decide(Situation(waiting, [], Caps(10, 50), NOW, claude_hold=held(NOW + 600)))
     assert decisions.admit == ["t0"]
     times = {hold["until"] for hold in decisions.hold.values()}
     assert len(times) == 8
     assert min(times) >= NOW + 600
     assert max(times) <= NOW + 660
     assert decisions.look_again_at == min(times)
-    later = decide(waiting, 0, Caps(10, 50), {}, max(times), claude_hold=held(NOW + 600))
+    later = decide(Situation(waiting, [], Caps(10, 50), max(times), claude_hold=held(NOW + 600)))
     assert len(later.admit) == 9
 
 
 def test_a_task_that_goes_on_by_itself_says_why_it_waits_until_its_time_is_changed() -> None:
     hold: JSON = {"rule": "requeued", "until": NOW + 30, "why": "the API answered 529 (overloaded)"}
     waiting = Waiting("a", 1, Priority.P1, 0.0, NOW + 30, hold=hold, kind=Kind.CLAUDE)
-    assert decide([waiting], 0, Caps(1, 1), {}, NOW).hold == {"a": hold}
+    assert decide(Situation([waiting], [], Caps(1, 1), NOW)).hold == {"a": hold}
     assert describe_hold(hold) == "goes on by itself: the API answered 529 (overloaded)"
     changed = Waiting("a", 1, Priority.P1, 0.0, NOW + 60, hold=hold, kind=Kind.CLAUDE)
-    assert decide([changed], 0, Caps(1, 1), {}, NOW).hold["a"]["rule"] == "notBefore"
+    assert decide(Situation([changed], [], Caps(1, 1), NOW)).hold["a"]["rule"] == "notBefore"
 
 
 def test_a_day_whose_money_is_spent_is_told_with_its_numbers() -> None:

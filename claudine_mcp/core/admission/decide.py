@@ -19,14 +19,15 @@ def decide(situation: Situation) -> Decisions:
     """Decide about every queued task."""
     busy = dict(situation.busy_sessions)
     caps, now, claude_hold, memory = situation.caps, situation.now, situation.claude_hold, situation.memory
+    paused = None if situation.paused is None else {"rule": "paused", **situation.paused}
     active = len(situation.active)
     decisions = Decisions()
     for task in sorted(situation.waiting, key=order):
         failed, pending = _dependencies(task, situation.outcomes)
         if failed is not None:
             decisions.skip[task.id] = failed
-        elif pending:
-            decisions.hold[task.id] = {"rule": "dependency", "taskIds": pending}
+        elif paused is not None or pending:
+            decisions.hold[task.id] = paused or {"rule": "dependency", "taskIds": pending}
         elif task.not_before is not None and task.not_before > now:
             decisions.hold[task.id] = _until(task, task.not_before)
             decisions.look_again_at = min(task.not_before, decisions.look_again_at or task.not_before)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from claudine_mcp.core.models import JSON
-from claudine_mcp.core.units import human_size
+from claudine_mcp.core.units import format_time, human_size
+
+GO_ON: Final = "PauseQueue(paused=false)"
+"""What ends a pause of the queue."""
 
 
 def is_in_line(hold: JSON | None) -> bool:
@@ -19,6 +23,13 @@ def describe_hold(hold: JSON | None) -> str:
     if hold is None:
         return "it was just queued; the supervisor has not looked at it yet"
     return _WORDS[hold["rule"]](hold)
+
+
+def _say_paused(hold: JSON) -> str:
+    by, reason = hold.get("by"), hold.get("reason")
+    who = "" if by is None else f" by {by}"
+    why = "" if reason is None else f": {reason}"
+    return f"the queue is paused since {format_time(hold['since'])}{who}{why}; {GO_ON} lets it go on"
 
 
 def _say_dependency(hold: JSON) -> str:
@@ -47,6 +58,7 @@ def _say_budget(hold: JSON) -> str:
 
 _WORDS: Mapping[str, Callable[[JSON], str]] = MappingProxyType(
     {
+        "paused": _say_paused,
         "dependency": _say_dependency,
         "session": lambda hold: (
             f"waits for task {hold['taskIds'][0]}, which is in the same Claude Code session"

@@ -20,6 +20,7 @@ from claudine_mcp.cli.ending import cancel, retry, rm, wait
 from claudine_mcp.cli.events import events
 from claudine_mcp.cli.logs import logs
 from claudine_mcp.cli.metrics import metrics
+from claudine_mcp.cli.pausing import pause
 from claudine_mcp.cli.restoring import restore
 from claudine_mcp.cli.run import run
 from claudine_mcp.cli.speaking import answer, send
@@ -41,6 +42,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("suspend", suspend),
     ("hibernate", hibernate),
     ("resume", resume),
+    ("pause", pause),
     ("retry", retry),
     ("checkpoints", checkpoints),
     ("restore", restore),

@@ -17,6 +17,7 @@ from claudine_mcp.core.models import JSON, Task
 from claudine_mcp.front.details import task_view
 from claudine_mcp.front.following import follow_output
 from claudine_mcp.front.front import Front
+from claudine_mcp.front.pausing import pause_note
 from claudine_mcp.front.tasklogs import LogLineView
 from claudine_mcp.front.views import shown
 
@@ -64,6 +65,8 @@ async def after_submit(front: Front, task: Task, *, wait: bool, as_json: bool) -
     worktree: JSON = task.spec.get("worktree", {})
     if "note" in worktree:
         note(told(f"the worktree of task {task.id}: {worktree['note']}"))
+    if paused := await pause_note(front):
+        note(told(paused))
     if wait:
         task = await follow_to_end(front, task, silent=as_json)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from claudine_mcp.core.admission.holds import GO_ON
 from claudine_mcp.core.errors import ClaudineError, InvalidInput, NotFound
 from claudine_mcp.core.units import format_time, human_duration, parse_duration_ms, printable
 
@@ -20,6 +21,7 @@ _COMMAND_OF = {
     "TaskStatus": "status",
     "TaskLogs": "logs",
     "TaskMetrics": "metrics",
+    "PauseQueue": "pause",
     "RetryTask": "retry",
     "ListCheckpoints": "checkpoints",
     "RestoreCheckpoint": "restore",
@@ -91,6 +93,7 @@ _SINGULAR = {
 
 def told(text: str) -> str:
     """Name commands where a text names tools; one line, whatever is in it."""
+    text = text.replace(GO_ON, f"`claudine-mcp {_COMMAND_OF['PauseQueue']} --off`")
     return printable(_TOOL.sub(lambda match: f"`claudine-mcp {_COMMAND_OF[match[1]]}`", text))
 
 

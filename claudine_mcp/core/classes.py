@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -13,6 +16,7 @@ from claudine_mcp.core.models import Kind
 from claudine_mcp.core.units import printable
 
 _WORDS: Final = 8
+_WORD_CHARS: Final = 200
 _TITLE_CHARS: Final = 60
 _SHELL_ENDS: Final = frozenset(("&&", "||", ";", "|", "&"))
 _MOVES: Final = frozenset(("cd", ".", "source"))
@@ -29,7 +33,8 @@ class TaskClass:
     Attributes:
         kind: what they run.
         cwd: where.
-        words: the command's program and its first words that are no options; of a Claude Code its model.
+        words: the command's program and its first words that are no options, each but so long; of a Claude Code its
+            model.
         labels: all of theirs, sorted.
     """
 
@@ -39,10 +44,35 @@ class TaskClass:
     labels: tuple[str, ...]
 
     @property
+    def key(self) -> str:
+        """What it is kept under: a text that stays the same from release to release."""
+        return _lineage(self)[0]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The keys of the wider classes that it is one of, the nearest first: no labels, no words, no place."""
+        return _lineage(self)[1:]
+
+    @property
     def title(self) -> str:
         """What it is called in a sentence: "make test"."""
         title = printable(" ".join(self.words)) or self.kind.value
         return title if len(title) <= _TITLE_CHARS else f"{title[: _TITLE_CHARS - 1]}…"
+
+
+@lru_cache(maxsize=4096)
+def _lineage(of: TaskClass) -> tuple[str, ...]:
+    parts: list[Any] = [of.kind.value, of.cwd, list(of.words), list(of.labels)]
+    keys = [json.dumps(parts[:many], ensure_ascii=False, separators=(",", ":")) for many in (4, 3, 2, 1)]
+    return tuple(keys if of.labels else keys[1:])
+
+
+@lru_cache(maxsize=4096)
+def class_with_key(key: str) -> TaskClass:
+    """Give the class that has a key; what a wider class leaves open is empty."""
+    parts: list[Any] = json.loads(key)
+    kind, cwd, words, labels = parts + ["", (), ()][len(parts) - 1 :]
+    return TaskClass(Kind(kind), cwd, tuple(words), tuple(labels))
 
 
 def class_of(kind: Kind, cwd: str, spec: Mapping[str, Any], labels: Sequence[str]) -> TaskClass:
@@ -51,7 +81,15 @@ def class_of(kind: Kind, cwd: str, spec: Mapping[str, Any], labels: Sequence[str
         words = _command_words(spec.get("command", ""))
     else:
         words = tuple(word for word in ("claude", spec.get("model")) if word)
-    return TaskClass(kind, cwd, words, tuple(sorted(labels)))
+    return TaskClass(kind, cwd, tuple(map(_short, words)), tuple(sorted(labels)))
+
+
+def _short(word: str) -> str:
+    """Give a word that is short enough for a key, and still told apart from others."""
+    if len(word) <= _WORD_CHARS:
+        return word
+    digest = hashlib.sha256(word.encode(errors="surrogatepass")).hexdigest()[:12]
+    return f"{word[: _WORD_CHARS - 13]}…{digest}"
 
 
 def _command_words(command: str | Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ TYPES: Final = frozenset(
         "limit:budget",
         "limit:concurrency",
         "monitoring:configured",
+        "queue:paused",
+        "queue:resumed",
         "supervisor:adopted",
         "supervisor:started",
         "system:needs-decision",

@@ -59,6 +59,7 @@ class CommandKind(StrEnum):
     HIBERNATE = "hibernate"
     CHECKPOINT = "checkpoint"
     RESTORE = "restore"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True)

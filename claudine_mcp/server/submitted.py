@@ -24,7 +24,9 @@ class Submitted(View):
     queue: QueueView | None = None
     worktree: WorktreeView | None = None
     task: TaskView | None = Field(default=None, description="with wait: the task at its end")
-    note: str | None = Field(default=None, description="why the waiting ended before the task did")
+    note: str | None = Field(
+        default=None, description="why it does not start, or why the waiting ended before it did"
+    )
 
 
 async def submitted(ctx: Ctx, front: Front, task_id: str, *, wait: bool) -> Submitted:
@@ -59,6 +61,10 @@ async def task_answer(
     from claudine_mcp.front.details import task_view  # noqa: PLC0415 - start-up time
 
     view = await task_view(front, task_id)
+    if note is None and view.state == "queued":
+        from claudine_mcp.front.pausing import pause_note  # noqa: PLC0415 - start-up time
+
+        note = await pause_note(front)
     return Submitted(
         task_id=view.task_id,
         state=view.state,

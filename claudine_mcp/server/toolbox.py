@@ -51,10 +51,21 @@ class Toolbox(ToolManager):
             monitoring,
             plugin,
             reading,
+            scheduling,
             tasks,
         )
 
-        for theme in (delegation, tasks, controls, hibernation, checkpoints, reading, monitoring, alerts):
+        for theme in (
+            delegation,
+            tasks,
+            controls,
+            hibernation,
+            scheduling,
+            checkpoints,
+            reading,
+            monitoring,
+            alerts,
+        ):
             theme.register(self._server)
         if self._plugged is not None:
             plugin.register(self._server, self._plugged)

@@ -12,6 +12,7 @@ from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import Run
 from claudine_mcp.core.states import Outcome, Trigger
 from claudine_mcp.registry.database import DiskFull, Transaction
+from claudine_mcp.registry.paused import paused
 from claudine_mcp.registry.queue import active_tasks, busy_sessions, set_holds, waiting_tasks
 from claudine_mcp.registry.tasks import add_run, get_task, move, newest_seq, outcomes_of
 from claudine_mcp.supervisor import announce
@@ -72,6 +73,7 @@ class Admitting:
             outcomes=await outcomes_of(tx, sorted(wanted)),
             busy_sessions=await busy_sessions(tx),
             memory=self._ctx.memory_hold,
+            paused=await paused(tx),
         )
 
     async def _with_holds(self, situation: Situation) -> Situation:

@@ -27,6 +27,7 @@ from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
+from claudine_mcp.supervisor.pausing import Pausing
 from claudine_mcp.supervisor.restoring import Restoring
 from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
@@ -73,6 +74,7 @@ class Orders:
             CommandKind.HIBERNATE: hibernation.hibernate,
             CommandKind.RESUME: hibernation.resume,
             CommandKind.RESTORE: Restoring(ctx, watchers, checkpoints).restore,
+            CommandKind.PAUSE: Pausing(ctx).pause,
         }
 
     async def carry_out(self, command: Command) -> None:

@@ -17,6 +17,7 @@ COMMANDS = [
         "suspend",
         "resume",
         "hibernate",
+        "pause",
         "checkpoints",
         "restore",
         "retry",

@@ -18,6 +18,7 @@ from claudine_mcp.core.admission import (
     describe_hold,
     order,
 )
+from claudine_mcp.core.admission.model import USUAL_AGEING_S
 from claudine_mcp.core.models import Dependency, Priority
 from claudine_mcp.core.states import Outcome
 
@@ -51,6 +52,10 @@ def decided(
     *waiting: Waiting, active: int = 0, caps: Caps = WIDE, outcomes: dict[str, Outcome | None] | None = None
 ) -> Decisions:
     return decide(situation(waiting, active, caps, outcomes))
+
+
+def aged(task: Waiting) -> tuple[int, float, int]:
+    return order(task, NOW, USUAL_AGEING_S)
 
 
 caps_of_any_size = st.tuples(st.integers(1, 8), st.integers(0, 8)).map(lambda pair: Caps(pair[0], sum(pair)))
@@ -108,7 +113,10 @@ def test_the_hard_cap_is_never_passed_and_the_soft_cap_only_by_p0(
     assert active + len(result.admit) <= max(active, caps.hard)
     by_id = {task.id: task for task in waiting}
     for number, task_id in enumerate(result.admit):
-        assert active + number < caps.soft or by_id[task_id].priority is P0
+        before = [by_id[each].priority for each in result.admit[:number]]
+        only_p0_is_active = not active and all(priority is P0 for priority in before)
+        may_pass = by_id[task_id].priority is P0 or (aged(by_id[task_id])[0] == P0 and only_p0_is_active)
+        assert active + number < caps.soft or may_pass
 
 
 @given(**situations)
@@ -117,11 +125,12 @@ def test_tasks_start_in_the_order_of_priority_then_waiting_then_arrival(
 ) -> None:
     result = decide(situation(waiting, active, caps, outcomes))
     by_id = {task.id: task for task in waiting}
-    assert result.admit == sorted(result.admit, key=lambda task_id: order(by_id[task_id]))
-    # Nobody is held by a cap while someone who comes later starts.
-    capped = [by_id[i] for i, hold in result.hold.items() if hold["rule"] in {"softCap", "hardCap"}]
+    assert result.admit == sorted(result.admit, key=lambda task_id: aged(by_id[task_id]))
+    # Nobody is held by a cap while someone who comes later starts, but for P0, which passes the soft cap.
     for task_id in result.admit:
-        assert all(order(by_id[task_id]) < order(held) for held in capped)
+        for held, hold in result.hold.items():
+            if hold["rule"] == "hardCap" or (hold["rule"] == "softCap" and by_id[task_id].priority is not P0):
+                assert aged(by_id[task_id]) < aged(by_id[held])
 
 
 @given(**situations)
@@ -165,18 +174,24 @@ def test_the_next_look_is_at_the_first_time_that_comes_due(
     assert all(time > NOW for time in times)
 
 
-def test_a_higher_priority_starts_first_whatever_it_waited() -> None:
-    result = decided(
-        waits("1", P2, queued_at=1), waits("2", P1, queued_at=2), waits("3", P0, queued_at=3), caps=Caps(2, 2)
-    )
+def test_a_higher_priority_starts_first_until_a_lower_one_has_aged() -> None:
+    low = waits("1", P2, queued_at=NOW - 599)
+    queue = [low, waits("2", P1, queued_at=NOW - 2), waits("3", P0, queued_at=NOW - 1)]
+    result = decided(*queue, caps=Caps(2, 2))
     assert result.admit == ["3", "2"]
-    assert result.hold == {"1": {"rule": "hardCap", "cap": 2}}
+    assert result.hold == {"1": {"rule": "hardCap", "cap": 2, "active": 2}}
+    queue[0] = replace(low, queued_at=NOW - 600)
+    assert decided(*queue, caps=Caps(2, 2)).admit == ["3", "1"]
+    queue[0] = replace(low, queued_at=NOW - 1200)
+    assert decided(*queue, caps=Caps(2, 2)).admit == ["1", "3"]
+    unaged = situation(queue, caps=Caps(2, 2))
+    assert decide(replace(unaged, ageing_s=None)).admit == ["3", "2"]
 
 
 def test_a_p0_passes_the_soft_cap_and_a_p1_does_not() -> None:
     result = decided(waits("1", P1), waits("2", P0), active=1, caps=Caps(1, 5))
     assert result.admit == ["2"]
-    assert result.hold == {"1": {"rule": "softCap", "cap": 1}}
+    assert result.hold == {"1": {"rule": "softCap", "cap": 1, "active": 1}}
 
 
 def test_notbefore_holds_until_its_time() -> None:

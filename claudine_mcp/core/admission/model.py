@@ -49,6 +49,7 @@ class Active:
         memory_bytes: what its tree uses now (PSS); None: it was not measured yet.
         is_suspended: it keeps its memory, and takes neither slot nor processor.
         ends: how much longer it is expected to run; None: nobody knows.
+        admitted_at: seconds since the epoch; None: before everything that is queued.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Active:
     memory_bytes: int | None = None
     is_suspended: bool = False
     ends: Eta | None = None
+    admitted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Machine:
     Attributes:
         reserve_bytes: what is to stay available (`limits.systemMemoryReserve`).
         load: runnable processes, mean of a minute.
-        processors: that may be used, fractions of a quota included.
+        processors: whose load that is.
         cpu_pressure, memory_pressure: per cent of the last 10 s in which some waited for a processor, and in which all
             waited for memory; None where the kernel does not tell.
         disk_free_bytes, disk_total_bytes: of the file system of the state directory; None: not looked at.
@@ -90,10 +92,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many tasks may be active at once. The soft cap yields to P0, the hard cap to nothing."""
+    """How many tasks may be active at once. The soft cap yields to P0, the hard cap to nothing.
+
+    Attributes:
+        soft: in force now; it counts tasks that are not suspended.
+        hard: it counts every task with processes.
+        configured: `limits.softMaxConcurrent`, from which the soft cap moves; None: it is that.
+    """
 
     soft: int
     hard: int
+    configured: int | None = None
 
 
 class MemoryHold(NamedTuple):
@@ -179,12 +188,14 @@ class Decisions:
 
     Attributes:
         admit: ids to start, in this order.
+        preferred: of these, those that get what they would like to have.
         skip: ids that can never start, with the reason.
         hold: the rule that holds each of the others, with its numbers; see `describe_hold`.
         look_again_at: when something comes due by itself, None if nothing does.
     """
 
     admit: list[str] = field(default_factory=list[str])
+    preferred: list[str] = field(default_factory=list[str])
     skip: dict[str, str] = field(default_factory=dict[str, str])
     hold: dict[str, JSON] = field(default_factory=dict[str, JSON])
     look_again_at: float | None = None

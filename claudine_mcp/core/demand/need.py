@@ -12,7 +12,8 @@ class Need(NamedTuple):
         mean_bytes: of its use over time.
         deviation_bytes: standard deviation of the same.
         p90_bytes: below which it stays in nine cases of ten.
-        basis: where that is from, to be put into a sentence: "12 runs of make test", "no run like it yet".
+        basis: where that is from, to be put into a sentence: "12 recent runs of make test",
+            "no earlier run of make test is known".
     """
 
     mean_bytes: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from claudine_mcp.core.disk import least_free_bytes
 from claudine_mcp.core.findings import UNDECIDED, Finding, Verdict
 from claudine_mcp.core.history.machine import MachineHistory
 from claudine_mcp.core.history.marks import MINUTE_S
@@ -23,9 +24,6 @@ ROOM: Final = 1.25
 """Times the reserve that must be available for memory to be no longer short."""
 BLOCKED_PER_CENT: Final = 60.0
 """Of the last 10 s in which everything waited for memory [systemd-oomd]."""
-DISK_FREE_BYTES: Final = 500_000_000
-DISK_FREE: Final = 0.01
-"""A disk is full when less is free, in bytes and as a share of it."""
 LOAD: Final = 4.0
 """Runnable processes a processor, as a mean over a minute, by which each waits most of its time."""
 BACK: Final = 0.5
@@ -123,7 +121,7 @@ def overload_disk(_limits: MachineLimits, around: Around, _histories: Mapping[st
     sample = around.machine.sample
     if sample is None:
         return UNDECIDED
-    least = min(DISK_FREE_BYTES, DISK_FREE * sample.disk_total_bytes)
+    least = least_free_bytes(sample.disk_total_bytes)
     if sample.disk_free_bytes >= least:
         return None if sample.disk_free_bytes >= ROOM * least else UNDECIDED
     return Finding(OVERLOAD, Severity.CRITICAL, {"cause": "disk", "free": sample.disk_free_bytes})

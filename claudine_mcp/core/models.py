@@ -59,6 +59,7 @@ class CommandKind(StrEnum):
     HIBERNATE = "hibernate"
     CHECKPOINT = "checkpoint"
     RESTORE = "restore"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ from claudine_mcp.core.models import JSON, Kind
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.rows import dump
 
-CLASS_COLUMNS = "class_key, CASE WHEN class_key IS NULL THEN json_array(kind, cwd, json(spec), json(labels)) END AS class_parts"
+CLASS_COLUMNS = (
+    "class_key, CASE WHEN class_key IS NULL"
+    " THEN json_array(kind, cwd, json(spec), json(labels)) END AS class_parts"
+)
 """Of `tasks`: what `class_of_row` reads. A row of an older version has no key."""
 
 

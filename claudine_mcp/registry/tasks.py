@@ -26,14 +26,16 @@ from claudine_mcp.registry.worktrees import UNSETTLED
 
 
 async def insert_task(tx: Transaction, task: Task) -> int:
-    """Store a new task; give its place in the order of arrival.
+    """Store a new task, with its class; give its place in the order of arrival.
 
     Raises:
         sqlite3.IntegrityError: the id is taken.
     """
+    from claudine_mcp.core.classes import class_of  # noqa: PLC0415 - start-up time
+
     return await tx.insert(
         "INSERT INTO tasks (id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, created_at,"
-        " queued_at, not_before, session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " queued_at, not_before, session_id, class_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             task.id,
             task.kind,
@@ -49,6 +51,7 @@ async def insert_task(tx: Transaction, task: Task) -> int:
             task.queued_at,
             task.not_before,
             task.session_id,
+            class_of(task.kind, task.cwd, task.spec, task.labels).key,
         ),
     )
 

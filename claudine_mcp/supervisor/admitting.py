@@ -55,7 +55,7 @@ class Admitting:
                 return []
             self._ctx.admission_due = False
             self._newest_seq = newest
-            waiting = await waiting_tasks(tx)
+            waiting = await waiting_tasks(tx, self._ctx.demand, self._ctx.wall())
             if not waiting:
                 self.look_again_at = None
                 return []
@@ -67,7 +67,7 @@ class Admitting:
         wanted = {item.task_id for task in waiting for item in task.depends_on}
         return Situation(
             waiting=waiting,
-            active=await active_tasks(tx),
+            active=await active_tasks(tx, self._ctx.demand, self._ctx.wall(), self._ctx.memory),
             caps=Caps(limits.soft_max_concurrent, limits.hard_max_concurrent),
             now=self._ctx.wall(),
             outcomes=await outcomes_of(tx, sorted(wanted)),

@@ -71,6 +71,7 @@ QUICK = {
     "supervisor": {"idleExit": "3s"},
     "limits": {"killGrace": "300ms"},
     "monitoring": {"sampleInterval": "200ms"},
+    "scheduling": {"maxLoad": 10_000},
 }
 
 

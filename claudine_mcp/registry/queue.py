@@ -72,9 +72,9 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
     """
     marks = ", ".join("?" * len(ACTIVE))
     rows = await tx.all(
-        "SELECT id, run, kind, priority, state, started_at, stopped ->> '$.at' AS stopped_at, (SELECT suspended_s"
-        " FROM runs WHERE task_id = tasks.id AND n = tasks.run) AS suspended_s,"
-        f" {CLASS_COLUMNS}, {_RESOURCES} FROM tasks WHERE state IN ({marks})",
+        "SELECT id, tasks.run, kind, priority, state, tasks.started_at, stopped ->> '$.at' AS stopped_at, suspended_s,"
+        f" admitted_at, granted_bytes, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks"
+        f" LEFT JOIN runs ON task_id = id AND n = tasks.run WHERE state IN ({marks})",
         sorted(ACTIVE),
     )
     expected = _Expected(demand, at)
@@ -91,10 +91,11 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
                 id=row["id"],
                 kind=Kind(row["kind"]),
                 priority=Priority(row["priority"]),
-                need=expected.need(of, row),
+                need=expected.need(of, row).at_least(row["granted_bytes"] or 0),
                 memory_bytes=memory.get(f"{row['id']}.{row['run']}"),
                 is_suspended=row["state"] == State.SUSPENDED,
                 ends=None if durations is None else durations.eta(ran_s),
+                admitted_at=row["admitted_at"],
             )
         )
     return found

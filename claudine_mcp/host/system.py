@@ -134,6 +134,12 @@ def measure(state_dir: Path, other_claude: OtherClaude | None = None) -> SystemS
     return SystemSampler(state_dir).sample(time.monotonic(), other_claude)
 
 
+def files_left(path: Path) -> int | None:
+    """Give how many descriptors the system still has to give (`/proc/sys/fs/file-nr`); None: it does not tell."""
+    words = (_text(str(path)) or "").split()
+    return int(words[2]) - int(words[0]) if len(words) == 3 else None  # noqa: PLR2004 - used, unused, most
+
+
 def _memory() -> Memory:
     text = _text("/proc/meminfo")
     if text:

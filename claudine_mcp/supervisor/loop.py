@@ -76,6 +76,7 @@ class Supervisor:
             controls.judge,
             protection.judge,
             self._learning.judge,
+            self._admitting.judge,
         )
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, (diagnosis.rest, protection.rest))
         ctx.weigh = self._sampler.weigh

@@ -15,8 +15,7 @@ It does not sweep what is old: that comes at its own times, and would upset the 
 ``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
 exit status of a process neither by waiting for it nor from the kernel. ``CLOCK`` is a file that says by how many
 seconds its clock is ahead. ``MEMORY`` is a folder in which tasks of `eating` say how much memory they hold, and
-``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience; that
-tasks will need so much nobody foresees.
+``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from claudine_mcp.core.demand import Demand, Need
 from claudine_mcp.core.history import marks
 from claudine_mcp.core.policy import Pace
 from claudine_mcp.core.samples import OtherClaude, SystemSample
@@ -44,6 +42,7 @@ from claudine_mcp.host.system import SystemSampler
 from claudine_mcp.registry.database import Database, Transaction
 from claudine_mcp.supervisor import loop, observation, orders, process, stopping
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.machine import MachineView
 from claudine_mcp.supervisor.protection import Protection
 from claudine_mcp.supervisor.retention import Retention
 
@@ -154,8 +153,11 @@ def narrow(folder: Path) -> None:
             sample(self, at, other_claude), total_bytes=total, available_bytes=max(0, total - used)
         )
 
+    async def unseen(self: MachineView) -> None:
+        """Let tasks start that are to use more than there is: it is not admission that is tested here."""
+
     SystemSampler.sample = narrowed
-    Demand.need = lambda self, of, at: Need(0.0, 0.0, 0.0)
+    MachineView.now = unseen
     marks.MARK_S = 0.5
     loop.Protection = partial(Protection, pace=QUICK_PACE)
 

@@ -76,7 +76,8 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
     marks = ", ".join("?" * len(ACTIVE))
     rows = await tx.all(
         "SELECT id, run, kind, priority, state, started_at, stopped ->> '$.at' AS stopped_at, suspended_s, admitted_at,"
-        f" {CLASS_COLUMNS}, {_RESOURCES} FROM tasks LEFT JOIN (SELECT task_id, n, suspended_s, admitted_at FROM runs)"
+        f" granted_bytes, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks LEFT JOIN"
+        " (SELECT task_id, n, suspended_s, admitted_at, granted_bytes FROM runs)"
         f" ON task_id = id AND n = run WHERE state IN ({marks})",
         sorted(ACTIVE),
     )
@@ -94,7 +95,7 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
                 id=row["id"],
                 kind=Kind(row["kind"]),
                 priority=Priority(row["priority"]),
-                need=expected.need(of, row),
+                need=expected.need(of, row).at_least(row["granted_bytes"] or 0),
                 memory_bytes=memory.get(f"{row['id']}.{row['run']}"),
                 is_suspended=row["state"] == State.SUSPENDED,
                 ends=None if durations is None else durations.eta(ran_s),
@@ -138,12 +139,9 @@ async def busy_sessions(tx: Transaction) -> dict[str, str]:
 
 async def claude_starts(tx: Transaction, since: float) -> list[float]:
     """Give when runs of Claude Code were admitted since a time, in seconds since the epoch."""
-    states = ", ".join("?" * len(ACTIVE))
     rows = await tx.all(
-        "SELECT admitted_at FROM runs WHERE admitted_at > ? AND task_id IN"
-        f" (SELECT id FROM tasks WHERE kind = 'claude' AND state IN ({states}, 'queued', 'hibernated')"
-        " UNION SELECT id FROM tasks WHERE kind = 'claude' AND state = 'ended' AND ended_at > ?)",
-        (since, *sorted(ACTIVE), since),
+        "SELECT admitted_at FROM runs WHERE admitted_at > ? AND (SELECT kind FROM tasks WHERE id = task_id) = ?",
+        (since, Kind.CLAUDE),
     )
     return [row["admitted_at"] for row in rows]
 

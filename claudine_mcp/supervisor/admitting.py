@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from claudine_mcp.core.admission import Caps, Situation, Starts, decide
-from claudine_mcp.core.admission.holds import CONDITIONS, has_moved, is_other
+from claudine_mcp.core.admission import Caps, decide
+from claudine_mcp.core.admission.changes import Difference, difference
+from claudine_mcp.core.admission.holds import CONDITIONS
 from claudine_mcp.core.admission.soft_cap import SoftCap, moved
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import JSON, Run
 from claudine_mcp.core.states import Outcome, Trigger
 from claudine_mcp.registry.database import DiskFull, Transaction
-from claudine_mcp.registry.paused import paused
-from claudine_mcp.registry.queue import (
-    active_tasks,
-    busy_sessions,
-    claude_starts,
-    keep_soft_cap,
-    set_holds,
-    soft_cap,
-    waiting_tasks,
-)
-from claudine_mcp.registry.tasks import add_run, get_task, move, newest_seq, outcomes_of
+from claudine_mcp.registry.paused import queued_count
+from claudine_mcp.registry.queue import keep_soft_cap, set_holds, soft_cap
+from claudine_mcp.registry.situation import Standing, keep_standing, read_situation
+from claudine_mcp.registry.tasks import add_run, get_task, move, newest_seq, update_run
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context, Tick
 from claudine_mcp.supervisor.holding import Holding
@@ -32,8 +26,16 @@ from claudine_mcp.supervisor.machine import MachineView
 from claudine_mcp.supervisor.watcher import Watcher
 
 if TYPE_CHECKING:
-    from claudine_mcp.core.admission import Decisions, Waiting
+    from claudine_mcp.core.admission import Decisions, Situation, Waiting
 
+BY_THEMSELVES: Final = CONDITIONS | {"softCap", "backfill", "reserved"}
+"""Rules that may hold a task no longer though nothing has happened to any task."""
+SHARE: Final = 0.05
+"""Of the time: what looks at the queue may take while nothing happens, however long it is."""
+WITHOUT_TICKS: Final = 2.0
+"""Times the interval between ticks."""
+STANDING_EVERY_S: Final = 30.0
+"""What admission goes by is kept at least so often while it looks at the queue."""
 NUMBERS_EVERY_S: Final = 5.0
 """The numbers of a hold that stays the same are written so often: what a thousand tasks wait for moves all the time."""
 
@@ -53,6 +55,8 @@ class Admitting:
         self._newest_seq = -1
         self._machine = MachineView(ctx)
         self._waits_for_machine = False
+        self._not_before = 0.0
+        self._kept_at = -STANDING_EVERY_S
         self._numbers_at = -NUMBERS_EVERY_S
         self.look_again_at: float | None = None
 
@@ -67,7 +71,7 @@ class Admitting:
     async def judge(self, tick: Tick) -> None:
         """Keep what one look has shown; what waits for the machine may have waited for that."""
         await self._machine.judge(tick)
-        if self._waits_for_machine:
+        if self._waits_for_machine and self._ctx.mono() >= self._not_before:
             self._ctx.admission_due = True
 
     async def _admit(self) -> list[Watcher]:
@@ -78,42 +82,35 @@ class Admitting:
                 return []
             self._ctx.admission_due = False
             self._newest_seq = newest
-            waiting = await waiting_tasks(tx, self._ctx.demand, self._ctx.wall())
             kept_cap = await soft_cap(tx)
-            if not (waiting or kept_cap):
+            if not (await queued_count(tx) or kept_cap):
                 self.look_again_at, self._waits_for_machine = None, False
                 return []
-            situation = await self._situation(tx, waiting)
-        situation = replace(
-            situation, machine=await self._machine.now(), claude_hold=await self._holding.current(waiting)
+        began, now, machine = self._ctx.mono(), self._ctx.wall(), await self._machine.now()
+        going_by = Standing(now, self._caps, machine, memory=self._ctx.memory_hold)
+        async with self._ctx.db.read() as tx:
+            ctx = self._ctx
+            situation = await read_situation(tx, ctx.settings, ctx.demand, ctx.memory, going_by)
+        going_by = replace(
+            going_by,
+            caps=await self._moved_caps(situation, kept_cap),
+            claude_hold=await self._holding.current(situation.waiting),
         )
-        situation = await self._with_caps(situation, kept_cap)
-        return await self._carry_out(waiting, decide(situation))
+        situation = replace(situation, caps=going_by.caps, claude_hold=going_by.claude_hold)
+        decisions = decide(situation)
+        watchers = await self._carry_out(situation.waiting, decisions, going_by)
+        self._plan(decisions, self._ctx.mono() - began)
+        return watchers
 
-    async def _situation(self, tx: Transaction, waiting: list[Waiting]) -> Situation:
-        settings, now = self._ctx.settings, self._ctx.wall()
-        scheduling = settings.scheduling
-        spacing_s, burst = scheduling.start_spacing / 1000, settings.start_burst
-        wanted = {item.task_id for task in waiting for item in task.depends_on}
-        return Situation(
-            waiting=waiting,
-            active=await active_tasks(tx, self._ctx.demand, now, self._ctx.memory),
-            caps=Caps(settings.limits.soft_max_concurrent, settings.limits.hard_max_concurrent),
-            now=now,
-            outcomes=await outcomes_of(tx, sorted(wanted)),
-            n_sigma=scheduling.n_sigma,
-            ageing_s=scheduling.ageing / 1000,
-            max_load=scheduling.max_load,
-            starts=Starts(burst, spacing_s, await claude_starts(tx, now - burst * spacing_s)),
-            busy_sessions=await busy_sessions(tx),
-            memory=self._ctx.memory_hold,
-            paused=await paused(tx),
-        )
+    @property
+    def _caps(self) -> Caps:
+        """What is configured."""
+        limits = self._ctx.settings.limits
+        return Caps(limits.soft_max_concurrent, limits.hard_max_concurrent, limits.soft_max_concurrent)
 
-    async def _with_caps(self, situation: Situation, kept: JSON | None) -> Situation:
-        """Move the soft cap."""
-        limits, now = self._ctx.settings.limits, situation.now
-        configured = limits.soft_max_concurrent
+    async def _moved_caps(self, situation: Situation, kept: JSON | None) -> Caps:
+        """Move the soft cap; give the caps in force."""
+        caps = self._caps
         before = None if kept is None else SoftCap(kept["cap"], kept["movedAt"])
         is_wanted = any(
             task.hold is not None and task.hold["rule"] == "softCap" for task in situation.waiting
@@ -121,31 +118,53 @@ class Admitting:
         after = moved(
             before,
             situation.machine,
-            now,
-            configured=configured,
-            hard=limits.hard_max_concurrent,
+            situation.now,
+            configured=caps.soft,
+            hard=caps.hard,
             is_wanted=is_wanted,
         )
         value: JSON | None = {"cap": after.cap, "movedAt": after.moved_at}
-        if after == SoftCap(configured):
+        if after == SoftCap(caps.soft):
             value = None
         if value != kept:
             async with self._ctx.db.write() as tx:
                 await keep_soft_cap(tx, value)
-        return replace(situation, caps=Caps(after.cap, limits.hard_max_concurrent, configured))
+        return replace(caps, soft=after.cap)
 
-    async def _carry_out(self, waiting: list[Waiting], decisions: Decisions) -> list[Watcher]:
+    def _plan(self, decisions: Decisions, took_s: float) -> None:
+        """Say when to look again though nothing happens to any task: what the machine has to give changes by itself."""
         rules = {hold["rule"] for hold in decisions.hold.values()}
-        self._waits_for_machine = not rules.isdisjoint(CONDITIONS | {"softCap", "backfill", "reserved"})
-        self.look_again_at = self._holding.look_again_at(decisions.look_again_at)
+        self._waits_for_machine = not rules.isdisjoint(BY_THEMSELVES)
+        planned = decisions.look_again_at
+        if self._waits_for_machine:
+            interval_s = self._ctx.settings.monitoring.sample_interval / 1000
+            self._not_before = self._ctx.mono() + took_s / SHARE
+            # There are no ticks while nothing runs, or nobody wants samples.
+            soon = self._ctx.wall() + max(took_s / SHARE, WITHOUT_TICKS * interval_s)
+            planned = min(soon, planned or soon)
+        self.look_again_at = self._holding.look_again_at(planned)
+
+    async def _carry_out(
+        self, waiting: Sequence[Waiting], decisions: Decisions, going_by: Standing
+    ) -> list[Watcher]:
         holds = self._worth_writing({task.id: task.hold for task in waiting}, decisions.hold)
         watchers: list[Watcher] = []
-        if holds or decisions.admit or decisions.skip:
+        is_due = self._ctx.mono() - self._kept_at >= STANDING_EVERY_S
+        if holds or decisions.admit or decisions.skip or is_due:
+            granted = {
+                task.id: round(task.preferred.mean_bytes)
+                for task in waiting
+                if task.preferred is not None and task.id in decisions.preferred
+            }
             async with self._ctx.db.write() as tx:
                 await set_holds(tx, holds)
                 for task_id, reason in decisions.skip.items():
                     await self._skip(tx, task_id, reason)
-                watchers = [await self._start(tx, task_id) for task_id in decisions.admit]
+                watchers = [
+                    await self._start(tx, task_id, granted.get(task_id)) for task_id in decisions.admit
+                ]
+                await keep_standing(tx, going_by)
+            self._kept_at = self._ctx.mono()
         self._ctx.trace("admitted")
         if decisions.skip:
             self._ctx.admission_due = True  # others may depend on what was skipped
@@ -155,12 +174,11 @@ class Admitting:
         """Give the holds that are others than are stored; numbers that only move, only now and then."""
         mono = self._ctx.mono()
         are_numbers_due = mono - self._numbers_at >= NUMBERS_EVERY_S
-        found = {
-            id_: hold
-            for id_, hold in holds.items()
-            if is_other(before := known[id_], hold)
-            or (are_numbers_due and before is not None and has_moved(before, hold))
-        }
+        found: dict[str, JSON] = {}
+        for task_id, hold in holds.items():
+            new = difference(known[task_id], hold)
+            if new is Difference.MEANING or (new is Difference.NUMBERS and are_numbers_due):
+                found[task_id] = hold
         if are_numbers_due and found:
             self._numbers_at = mono
         return found
@@ -180,11 +198,13 @@ class Admitting:
             hold=None,
         )
 
-    async def _start(self, tx: Transaction, task_id: str) -> Watcher:
+    async def _start(self, tx: Transaction, task_id: str, granted_bytes: int | None) -> Watcher:
         task = await get_task(tx, task_id)
         run = Run(task.id, task.run + 1, self._ctx.wall())
         await move(tx, task, Trigger.ADMIT, None, run=run.n, hold=None, reason=None)
         await add_run(tx, run)
+        if granted_bytes is not None:
+            await update_run(tx, run, granted_bytes=granted_bytes)
         failed = self._failed_launches.get(task.id, 0)
         return Watcher(self._ctx, task.id, run, to_launch=True, failed_launches=failed)
 

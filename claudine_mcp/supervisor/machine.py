@@ -1,19 +1,16 @@
-"""The machine as admission sees it: from the last look at everything, or from one of its own while nothing runs."""
+"""The machine as admission sees it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import anyio.to_thread
 
 from claudine_mcp.core.admission import Machine
-from claudine_mcp.core.samples import OtherClaude, SystemSample
+from claudine_mcp.core.samples import OtherClaude
 from claudine_mcp.host.system import SystemSampler, files_left
+from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context, Tick
-
-OLD_AFTER_TICKS: Final = 2.0
-"""A look that is older shows a machine that may have changed: there are no ticks while nothing runs."""
 
 
 class MachineView:
@@ -26,23 +23,24 @@ class MachineView:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._sampler = SystemSampler(ctx.state_dir)
-        self._seen: SystemSample | None = None
         self._other_claude = OtherClaude()
+        self._complaints = Complaints(ctx.mono)
 
     async def judge(self, tick: Tick) -> None:
-        """Keep what one look has shown."""
-        self._seen = tick.system
+        """Take what one look has shown of Claude Code that is not ours."""
         self._other_claude = tick.system.other_claude
 
     async def now(self) -> Machine | None:
-        """Give it; None: it cannot be measured, since the disk of the state directory is out of reach."""
-        seen, at = self._seen, self._ctx.mono()
-        interval_s = self._ctx.settings.monitoring.sample_interval / 1000
-        if seen is None or at - seen.at > OLD_AFTER_TICKS * interval_s:
-            try:
-                seen = await anyio.to_thread.run_sync(self._sampler.sample, at, self._other_claude)
-            except OSError:
-                return None
+        """Measure it; None: the disk of the state directory is out of reach, which is told.
+
+        What a tick has seen may be as old as an interval: a task that has ended since would be taken for load.
+        """
+        at = self._ctx.mono()
+        try:
+            seen = await anyio.to_thread.run_sync(self._sampler.sample, at, self._other_claude)
+        except OSError as error:
+            self._complaints.tell("looking at the machine before a start failed", error)
+            return None
         pressure = seen.pressure
         return Machine(
             total_bytes=seen.total_bytes,

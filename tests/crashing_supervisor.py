@@ -42,9 +42,9 @@ from claudine_mcp.host.system import SystemSampler
 from claudine_mcp.registry.database import Database, Transaction
 from claudine_mcp.supervisor import loop, observation, orders, process, stopping
 from claudine_mcp.supervisor.context import Context
-from claudine_mcp.supervisor.machine import MachineView
 from claudine_mcp.supervisor.protection import Protection
 from claudine_mcp.supervisor.retention import Retention
+from claudine_mcp.supervisor.survey import Survey
 
 QUICK_PACE = Pace(
     dwell_s=0.5,
@@ -153,11 +153,11 @@ def narrow(folder: Path) -> None:
             sample(self, at, other_claude), total_bytes=total, available_bytes=max(0, total - used)
         )
 
-    async def unseen(self: MachineView) -> None:
+    async def unseen(self: Survey) -> None:
         """Let tasks start that are to use more than there is: it is not admission that is tested here."""
 
     SystemSampler.sample = narrowed
-    MachineView.now = unseen
+    Survey.machine = unseen
     marks.MARK_S = 0.5
     loop.Protection = partial(Protection, pace=QUICK_PACE)
 

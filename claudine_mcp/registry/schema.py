@@ -146,6 +146,8 @@ ALTER TABLE tasks ADD COLUMN class_key TEXT;
 CREATE INDEX tasks_with_worktree ON tasks (seq) WHERE state = 'ended' AND worktree IS NOT NULL;
 ALTER TABLE runs ADD COLUMN suspended_s REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN resumed_at REAL;
+ALTER TABLE runs ADD COLUMN granted_bytes INTEGER;
+CREATE INDEX runs_by_admission ON runs (admitted_at);
 
 CREATE TABLE spending (
     day TEXT NOT NULL,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from claudine_mcp.core.admission import IN_LINE
 from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
 from claudine_mcp.core.models import JSON, Event, Run, Task
 from claudine_mcp.core.states import Outcome, State, Trigger, advance
@@ -258,8 +259,8 @@ async def ahead_of(tx: Transaction, task: Task) -> int:
     """Give how many queued tasks stand before this one in line; see `core.admission.is_in_line` and `order`."""
     row = await tx.one(
         "SELECT count(*) FROM tasks WHERE state = 'queued' AND (priority, queued_at, seq) < (?, ?, ?)"
-        " AND (hold IS NULL OR json_extract(hold, '$.rule') IN ('softCap', 'hardCap'))",
-        (task.priority, task.queued_at, task.seq),
+        f" AND (hold IS NULL OR json_extract(hold, '$.rule') IN ({', '.join('?' * len(IN_LINE))}))",
+        (task.priority, task.queued_at, task.seq, *sorted(IN_LINE)),
     )
     return 0 if row is None else int(row[0])
 

@@ -15,7 +15,6 @@ GO_ON: Final = "PauseQueue(paused=false)"
 CAPS: Final = frozenset({"softCap", "hardCap"})
 CONDITIONS: Final = frozenset({"cpu", "memory", "available", "files", "disk"})
 """Rules about the machine: what they go by changes without anything being told."""
-_SAME: Final = 0.1
 IN_LINE: Final = frozenset({*CAPS, *CONDITIONS, "starts", "reserved", "backfill"})
 """Rules that hold a task that waits for nothing but its turn, and for room."""
 
@@ -23,31 +22,6 @@ IN_LINE: Final = frozenset({*CAPS, *CONDITIONS, "starts", "reserved", "backfill"
 def is_in_line(hold: JSON | None) -> bool:
     """Whether a task waits for nothing but its turn; `hold` as for `describe_hold`."""
     return hold is None or hold["rule"] in IN_LINE
-
-
-def is_other(before: JSON | None, after: JSON) -> bool:
-    """Whether a hold is another one than before, or names others, its numbers apart."""
-    return before is None or _words_of(before) != _words_of(after)
-
-
-def has_moved(before: JSON, after: JSON) -> bool:
-    """Whether a number of the same hold is another by more than a tenth."""
-    return any(
-        abs(value - before[name]) > _SAME * abs(before[name])
-        for name, value in after.items()
-        if isinstance(value, int | float) and isinstance(before.get(name), int | float)
-    )
-
-
-def _words_of(hold: JSON) -> JSON:
-    is_measured = hold["rule"] in CONDITIONS
-    next_id: str | None = hold.get("next", {}).get("taskId")
-    kept: JSON = {"next": next_id}
-    return kept | {
-        name: value
-        for name, value in hold.items()
-        if name != "next" and not (is_measured and isinstance(value, int | float))
-    }
 
 
 def describe_hold(hold: JSON | None) -> str:

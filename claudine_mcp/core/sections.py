@@ -126,8 +126,7 @@ class Scheduling(Section):
         start_burst: Claude tasks that may start at once; None for as many as softMaxConcurrent.
         start_spacing: ms between starts of Claude tasks after the burst.
         ageing: ms of waiting after which a queued task counts as one priority higher.
-        max_load: runnable processes for each processor above which nothing more is started, as long as some wait for
-            a processor in half of the time.
+        max_load: runnable processes a processor above which nothing more starts, while some wait for a processor.
         daily_budget_usd: dollars a day above which no further Claude task starts; None for no limit.
     """
 

@@ -20,9 +20,6 @@ QUOTA = "quota"
 BUDGET = "budget"
 """`scheduling.dailyBudgetUsd` is spent: the `day`, the `alertId`, and whether it is `lifted` for that day."""
 
-SOFT_CAP = "softCap"
-"""The moving soft cap, where it is not as configured: `cap`, `movedAt`."""
-
 _RESOURCES = "spec ->> '$.resources.minMemory' AS least, spec ->> '$.resources.preferredMemory' AS preferred"
 
 
@@ -75,10 +72,9 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
     """
     marks = ", ".join("?" * len(ACTIVE))
     rows = await tx.all(
-        "SELECT id, run, kind, priority, state, started_at, stopped ->> '$.at' AS stopped_at, suspended_s, admitted_at,"
-        f" granted_bytes, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks LEFT JOIN"
-        " (SELECT task_id, n, suspended_s, admitted_at, granted_bytes FROM runs)"
-        f" ON task_id = id AND n = run WHERE state IN ({marks})",
+        "SELECT id, tasks.run, kind, priority, state, tasks.started_at, stopped ->> '$.at' AS stopped_at, suspended_s,"
+        f" admitted_at, granted_bytes, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks"
+        f" LEFT JOIN runs ON task_id = id AND n = tasks.run WHERE state IN ({marks})",
         sorted(ACTIVE),
     )
     expected = _Expected(demand, at)
@@ -135,29 +131,6 @@ async def busy_sessions(tx: Transaction) -> dict[str, str]:
         sorted(ACTIVE),
     )
     return {row["session_id"]: row["id"] for row in rows}
-
-
-async def claude_starts(tx: Transaction, since: float) -> list[float]:
-    """Give when runs of Claude Code were admitted since a time, in seconds since the epoch."""
-    rows = await tx.all(
-        "SELECT admitted_at FROM runs WHERE admitted_at > ? AND (SELECT kind FROM tasks WHERE id = task_id) = ?",
-        (since, Kind.CLAUDE),
-    )
-    return [row["admitted_at"] for row in rows]
-
-
-async def soft_cap(tx: Transaction) -> JSON | None:
-    """Give where the moving soft cap stood last; None: as configured."""
-    row = await tx.one("SELECT value FROM meta WHERE key = ?", (SOFT_CAP,))
-    return None if row is None else json.loads(row["value"])
-
-
-async def keep_soft_cap(tx: Transaction, value: JSON | None) -> None:
-    """Keep where the moving soft cap stands; None: as configured."""
-    if value is None:
-        await tx.run("DELETE FROM meta WHERE key = ?", (SOFT_CAP,))
-    else:
-        await tx.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SOFT_CAP, dump(value)))
 
 
 async def set_holds(tx: Transaction, holds: dict[str, JSON]) -> None:

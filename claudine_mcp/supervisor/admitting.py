@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from claudine_mcp.core.admission import Caps, decide
+from claudine_mcp.core.admission import Decisions, Situation, Waiting, decide
 from claudine_mcp.core.admission.changes import Difference, difference
 from claudine_mcp.core.admission.holds import CONDITIONS
-from claudine_mcp.core.admission.soft_cap import SoftCap, moved
+from claudine_mcp.core.admission.soft_cap import SoftCap
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import JSON, Run
-from claudine_mcp.core.states import Outcome, Trigger
+from claudine_mcp.core.states import Outcome, State, Trigger
 from claudine_mcp.registry.database import DiskFull, Transaction
-from claudine_mcp.registry.paused import queued_count
-from claudine_mcp.registry.queue import keep_soft_cap, set_holds, soft_cap
-from claudine_mcp.registry.situation import Standing, keep_standing, read_situation
-from claudine_mcp.registry.tasks import add_run, get_task, move, newest_seq, update_run
+from claudine_mcp.registry.queue import set_holds
+from claudine_mcp.registry.situation import Standing, keep_standing, read_situation, standing
+from claudine_mcp.registry.tasks import add_run, count_by_state, get_task, move, newest_seq, update_run
 from claudine_mcp.supervisor import announce
 from claudine_mcp.supervisor.context import Context, Tick
 from claudine_mcp.supervisor.holding import Holding
-from claudine_mcp.supervisor.machine import MachineView
+from claudine_mcp.supervisor.survey import Survey
 from claudine_mcp.supervisor.watcher import Watcher
 
-if TYPE_CHECKING:
-    from claudine_mcp.core.admission import Decisions, Situation, Waiting
-
-BY_THEMSELVES: Final = CONDITIONS | {"softCap", "backfill", "reserved"}
-"""Rules that may hold a task no longer though nothing has happened to any task."""
+ROOM: Final = frozenset({*CONDITIONS, "backfill", "reserved"})
+"""Rules that may hold no longer although nothing has happened to any task."""
+SOFT_CAP_LOOK_S: Final = 5.0
+"""Between two looks whether the soft cap is to be moved, while a task waits for that."""
 SHARE: Final = 0.05
-"""Of the time: what looks at the queue may take while nothing happens, however long it is."""
-WITHOUT_TICKS: Final = 2.0
-"""Times the interval between ticks."""
-STANDING_EVERY_S: Final = 30.0
-"""What admission goes by is kept at least so often while it looks at the queue."""
-NUMBERS_EVERY_S: Final = 5.0
-"""The numbers of a hold that stays the same are written so often: what a thousand tasks wait for moves all the time."""
+"""Of the time that looks at the queue may take while nothing happens."""
+NUMBERS_S: Final = 5.0
+"""A hold of which only numbers have changed is written again after so long."""
+STORE_EVERY_S: Final = 30.0
 
 
 class Admitting:
@@ -51,14 +46,18 @@ class Admitting:
     def __init__(self, ctx: Context, reload: Callable[[], Awaitable[Settings]]) -> None:
         self._ctx = ctx
         self._holding = Holding(ctx, reload)
+        self._survey = Survey(ctx)
         self._failed_launches: dict[str, int] = {}
         self._newest_seq = -1
-        self._machine = MachineView(ctx)
-        self._waits_for_machine = False
-        self._not_before = 0.0
-        self._kept_at = -STANDING_EVERY_S
-        self._numbers_at = -NUMBERS_EVERY_S
+        self._soft_cap: SoftCap | None = None
+        self._is_cap_wanted = False
+        self._noted_at: dict[str, float] = {}
+        self._stored: Standing | None = None
         self.look_again_at: float | None = None
+
+    async def judge(self, tick: Tick) -> None:
+        """Take what a look has shown of the machine."""
+        self._survey.note(tick)
 
     async def admit(self) -> list[Watcher]:
         """Look at the queue if that is due; give the watchers of what was started."""
@@ -68,13 +67,8 @@ class Admitting:
             self._ctx.admission_due = True
             raise
 
-    async def judge(self, tick: Tick) -> None:
-        """Keep what one look has shown; what waits for the machine may have waited for that."""
-        await self._machine.judge(tick)
-        if self._waits_for_machine and self._ctx.mono() >= self._not_before:
-            self._ctx.admission_due = True
-
     async def _admit(self) -> list[Watcher]:
+        began = self._ctx.mono()
         async with self._ctx.db.read() as tx:
             newest = await newest_seq(tx)
             due = self.look_again_at is not None and self._ctx.wall() >= self.look_again_at
@@ -82,78 +76,70 @@ class Admitting:
                 return []
             self._ctx.admission_due = False
             self._newest_seq = newest
-            kept_cap = await soft_cap(tx)
-            if not (await queued_count(tx) or kept_cap):
-                self.look_again_at, self._waits_for_machine = None, False
-                return []
-        began, now, machine = self._ctx.mono(), self._ctx.wall(), await self._machine.now()
-        going_by = Standing(now, self._caps, machine, memory=self._ctx.memory_hold)
+            is_empty = State.QUEUED not in await count_by_state(tx)
+            if self._soft_cap is None:
+                self._soft_cap = await self._recall(tx)
+        if is_empty:
+            self.look_again_at = None
+            self._is_cap_wanted = False
+            return []
+        going_by = await self._standing(self._soft_cap)
         async with self._ctx.db.read() as tx:
             ctx = self._ctx
             situation = await read_situation(tx, ctx.settings, ctx.demand, ctx.memory, going_by)
-        going_by = replace(
-            going_by,
-            caps=await self._moved_caps(situation, kept_cap),
-            claude_hold=await self._holding.current(situation.waiting),
-        )
-        situation = replace(situation, caps=going_by.caps, claude_hold=going_by.claude_hold)
+        going_by = replace(going_by, claude_hold=await self._holding.current(situation.waiting))
+        situation = replace(situation, claude_hold=going_by.claude_hold)
         decisions = decide(situation)
-        watchers = await self._carry_out(situation.waiting, decisions, going_by)
+        watchers = await self._carry_out(situation, decisions, going_by)
         self._plan(decisions, self._ctx.mono() - began)
         return watchers
 
-    @property
-    def _caps(self) -> Caps:
-        """What is configured."""
-        limits = self._ctx.settings.limits
-        return Caps(limits.soft_max_concurrent, limits.hard_max_concurrent, limits.soft_max_concurrent)
+    async def _recall(self, tx: Transaction) -> SoftCap:
+        """Go on from where the supervisor before this one had come to."""
+        self._stored = await standing(tx)
+        usual = self._ctx.settings.limits.soft_max_concurrent
+        return SoftCap(usual, usual) if self._stored is None else self._stored.soft_cap
 
-    async def _moved_caps(self, situation: Situation, kept: JSON | None) -> Caps:
-        """Move the soft cap; give the caps in force."""
-        caps = self._caps
-        before = None if kept is None else SoftCap(kept["cap"], kept["movedAt"])
-        is_wanted = any(
-            task.hold is not None and task.hold["rule"] == "softCap" for task in situation.waiting
+    async def _standing(self, soft_cap: SoftCap) -> Standing:
+        """Look at what is not in tables."""
+        machine, now, limits = await self._survey.machine(), self._ctx.wall(), self._ctx.settings.limits
+        self._soft_cap = soft_cap.moved(
+            machine,
+            limits.soft_max_concurrent,
+            limits.hard_max_concurrent,
+            now,
+            is_wanted=self._is_cap_wanted,
         )
-        after = moved(
-            before,
-            situation.machine,
-            situation.now,
-            configured=caps.soft,
-            hard=caps.hard,
-            is_wanted=is_wanted,
-        )
-        value: JSON | None = {"cap": after.cap, "movedAt": after.moved_at}
-        if after == SoftCap(caps.soft):
-            value = None
-        if value != kept:
-            async with self._ctx.db.write() as tx:
-                await keep_soft_cap(tx, value)
-        return replace(caps, soft=after.cap)
+        return Standing(now, self._soft_cap, machine, memory=self._ctx.memory_hold)
 
     def _plan(self, decisions: Decisions, took_s: float) -> None:
-        """Say when to look again though nothing happens to any task: what the machine has to give changes by itself."""
+        """Say when to look again though nothing happens: machine and soft cap change by themselves."""
         rules = {hold["rule"] for hold in decisions.hold.values()}
-        self._waits_for_machine = not rules.isdisjoint(BY_THEMSELVES)
-        planned = decisions.look_again_at
-        if self._waits_for_machine:
-            interval_s = self._ctx.settings.monitoring.sample_interval / 1000
-            self._not_before = self._ctx.mono() + took_s / SHARE
-            # There are no ticks while nothing runs, or nobody wants samples.
-            soon = self._ctx.wall() + max(took_s / SHARE, WITHOUT_TICKS * interval_s)
-            planned = min(soon, planned or soon)
-        self.look_again_at = self._holding.look_again_at(planned)
+        self._is_cap_wanted = "softCap" in rules
+        waits: list[float] = []
+        if rules & ROOM:
+            waits.append(max(self._ctx.settings.monitoring.sample_interval / 1000, took_s / SHARE))
+        if self._is_cap_wanted:
+            waits.append(SOFT_CAP_LOOK_S)
+        times = [self._ctx.wall() + wait for wait in waits]
+        if decisions.look_again_at is not None:
+            times.append(decisions.look_again_at)
+        self.look_again_at = self._holding.look_again_at(min(times, default=None))
 
     async def _carry_out(
-        self, waiting: Sequence[Waiting], decisions: Decisions, going_by: Standing
+        self, situation: Situation, decisions: Decisions, going_by: Standing
     ) -> list[Watcher]:
-        holds = self._worth_writing({task.id: task.hold for task in waiting}, decisions.hold)
+        holds = self._news(situation.waiting, decisions)
         watchers: list[Watcher] = []
-        is_due = self._ctx.mono() - self._kept_at >= STANDING_EVERY_S
+        is_due = (
+            self._stored is None
+            or self._stored.soft_cap != going_by.soft_cap
+            or not 0 <= going_by.at - self._stored.at < STORE_EVERY_S
+        )
         if holds or decisions.admit or decisions.skip or is_due:
             granted = {
                 task.id: round(task.preferred.mean_bytes)
-                for task in waiting
+                for task in situation.waiting
                 if task.preferred is not None and task.id in decisions.preferred
             }
             async with self._ctx.db.write() as tx:
@@ -164,23 +150,26 @@ class Admitting:
                     await self._start(tx, task_id, granted.get(task_id)) for task_id in decisions.admit
                 ]
                 await keep_standing(tx, going_by)
-            self._kept_at = self._ctx.mono()
+            self._stored = going_by
+            self._noted_at |= dict.fromkeys(holds, self._ctx.mono())
         self._ctx.trace("admitted")
         if decisions.skip:
             self._ctx.admission_due = True  # others may depend on what was skipped
         return watchers
 
-    def _worth_writing(self, known: Mapping[str, JSON | None], holds: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Give the holds that are others than are stored; numbers that only move, only now and then."""
-        mono = self._ctx.mono()
-        are_numbers_due = mono - self._numbers_at >= NUMBERS_EVERY_S
+    def _news(self, waiting: Sequence[Waiting], decisions: Decisions) -> dict[str, JSON]:
+        """Give the holds that are worth being written: another rule at once, other numbers now and then."""
+        now = self._ctx.mono()
+        self._noted_at = {id_: at for id_, at in self._noted_at.items() if id_ in decisions.hold}
         found: dict[str, JSON] = {}
-        for task_id, hold in holds.items():
-            new = difference(known[task_id], hold)
-            if new is Difference.MEANING or (new is Difference.NUMBERS and are_numbers_due):
-                found[task_id] = hold
-        if are_numbers_due and found:
-            self._numbers_at = mono
+        for task in waiting:
+            hold = decisions.hold.get(task.id)
+            if hold is None or hold == task.hold:
+                continue
+            new = difference(task.hold, hold)
+            is_old = now - self._noted_at.get(task.id, now - NUMBERS_S) >= NUMBERS_S
+            if new is Difference.MEANING or (new is Difference.NUMBERS and is_old):
+                found[task.id] = hold
         return found
 
     async def _skip(self, tx: Transaction, task_id: str, reason: str) -> None:

@@ -224,7 +224,7 @@ def test_room_is_kept_for_a_task_that_has_waited_long_for_what_nobody_knows_the_
     later = runs("b", 0.5, 0.5, admitted_at=NOW - 5)
     machine = replace(ROOMY, available_bytes=round(3.5 * GB))  # 1.5 of 8 are free
     giant = waits(1, 7.0)
-    small, larger = waits(2, 0.3), waits(3, 0.8)
+    small, larger = waits(2, 0.3), waits(3, 0.6)
     young = looked(giant, small, larger, active=(running, later), machine=machine)
     assert young.admit == ["t2", "t3"]
     old = looked(replace(giant, queued_at=NOW - 601), small, larger, active=(running, later), machine=machine)

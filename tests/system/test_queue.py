@@ -10,7 +10,8 @@ import pytest
 from support import Home, ended, in_state, wait_for
 
 from claudine_mcp.core.admission import describe_hold
-from claudine_mcp.core.models import Task
+from claudine_mcp.core.errors import InvalidInput
+from claudine_mcp.core.models import Priority, Task
 from claudine_mcp.core.states import Outcome, State
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
@@ -73,6 +74,48 @@ async def test_one_task_may_always_run_however_little_memory_there_is(home: Home
         await in_state(front, alone, State.RUNNING)
         ends(home, "alone")
         assert (await ended(front, alone)).outcome is Outcome.SUCCEEDED
+
+
+async def test_what_can_never_be_had_is_refused_with_the_numbers_and_nothing_is_stored(home: Home) -> None:
+    home.configure(limits={"systemMemoryReserve": "1GB"})
+    async with home.front() as front:
+        with pytest.raises(
+            InvalidInput, match=r"resources\.minMemory: 5 TB can never be had: .* 1 GB are to be kept"
+        ):
+            await waits(front, "huge", resources={"minMemory": "5TB"})
+        assert home.query("SELECT count(*) FROM tasks") == [(0,)]
+
+
+async def test_the_memory_that_a_task_says_it_needs_is_a_floor_and_what_it_prefers_gives_way(
+    home: Home,
+) -> None:
+    machine = measure(home.state_dir.parent)
+    room = 2_500_000_000
+    home.configure(limits={"systemMemoryReserve": machine.available_bytes - room})
+    async with home.front() as front:
+        first = await waits(front, "first")
+        await in_state(front, first, State.RUNNING)
+        large = await waits(front, "large", resources={"minMemory": room})
+        modest = await waits(front, "modest", resources={"preferredMemory": 2 * room})
+        hold = await held(front, large, "memory")
+        assert hold["needBytes"] >= room > hold["freeBytes"]
+        await in_state(
+            front, modest, State.RUNNING
+        )  # behind it, and it ends when nobody knows: it fits beside
+        assert home.query("SELECT granted_bytes FROM runs WHERE task_id = ?", modest.id) == [(None,)]
+        for name in ("first", "modest", "large"):
+            ends(home, name)
+        assert (await ended(front, large)).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_priority_may_stand_among_the_resources_and_must_not_contradict(home: Home) -> None:
+    async with home.front() as front:
+        task = await waits(front, "first", resources={"priority": "P0"})
+        assert task.priority is Priority.P0
+        with pytest.raises(InvalidInput, match=r"resources\.priority: it is 'P0', and priority is 'P1'"):
+            await waits(front, "other", priority="P1", resources={"priority": "P0"})
+        ends(home, "first")
+        await ended(front, task)
 
 
 async def test_a_queued_task_is_moved_by_its_priority_at_once(home: Home) -> None:

@@ -35,7 +35,7 @@ def measure(*, quick: bool) -> list[Row]:
     rows: list[Row] = []
     for what, caps, free, reservations in (
         ("held by the soft cap", Caps(RUNNING, 2 * RUNNING), 500, 0),
-        ("held by memory, some backfilled", Caps(500, 1000), 3, 2),
+        ("held by memory, some backfilled", Caps(500, 1000), 9, 2),
         ("all started", Caps(QUEUED + RUNNING, QUEUED + RUNNING), 50_000, 0),
     ):
         rng = random.Random(1)

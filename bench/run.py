@@ -23,6 +23,7 @@ THEMES = {
     "chatty": "Following 20 delegated runs that have a lot to say",
     "suspend": "Suspending a tree",
     "rules": "Judging runs",
+    "admission": "Deciding who starts",
     "policy": "Protective mode, in virtual time",
     "detection": "Recognition, by scenarios with known truth",
     "arrival": "From a threshold to a client",

@@ -38,8 +38,6 @@ EXIT_RESERVE_BYTES = 4096
 INBOX_BYTES = 2**20  # what an unprivileged process may have (fs.pipe-max-size)
 HELD_ELSEWHERE, ALREADY_BEGAN = 3, 4  # exit codes, for the supervisor's log
 RETRY_S = 0.5
-RESTORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
-"""Signals that the keeper, or Python, handles differently, and that a task must find as usual."""
 
 
 class Keeper:
@@ -232,8 +230,10 @@ def become_task(spec: Record, directory: str, go: int, report: int) -> None:
             env = json.load(file)
         env.update(spec["env"])
         candidates = executables(spec["argv"][0], env.get("PATH", os.defpath))
-        for number in RESTORED:
-            signal.signal(number, signal.SIG_DFL)
+        # The keeper and Python handle some; whoever started the supervisor in the background has others ignored.
+        for number in signal.valid_signals():
+            if signal.getsignal(number) not in (signal.SIG_DFL, None):
+                signal.signal(number, signal.SIG_DFL)
     except (OSError, ValueError, KeyError, TypeError) as error:
         os.write(report, b"E" + str(error).encode("utf-8", "replace")[:4000])
         os._exit(126)

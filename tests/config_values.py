@@ -87,6 +87,7 @@ RIGHT: dict[str, list[tuple[Any, Any]]] = {
     "scheduling.startBurst": [(None, None), (3, 3)],
     "scheduling.startSpacing": [(0, 0), ("0.7s", 700)],
     "scheduling.ageing": [("30m", 1_800_000)],
+    "scheduling.maxLoad": [(2, 2.0), (6.5, 6.5)],
     "scheduling.dailyBudgetUsd": [(None, None), (12.5, 12.5)],
     "claude.command": [("claude", "claude"), ("/opt/claude code/claude", "/opt/claude code/claude")],
     "claude.defaultModel": [(None, None), ("opus[1m]", "opus[1m]")],

@@ -15,7 +15,8 @@ It does not sweep what is old: that comes at its own times, and would upset the 
 ``CRASH_KEEPER`` is put in place of the keeper's source. ``CRASH_BLIND`` makes it a supervisor that learns the
 exit status of a process neither by waiting for it nor from the kernel. ``CLOCK`` is a file that says by how many
 seconds its clock is ahead. ``MEMORY`` is a folder in which tasks of `eating` say how much memory they hold, and
-``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience.
+``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience; that
+tasks will need so much nobody foresees.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from claudine_mcp.core.demand import Demand, Need
 from claudine_mcp.core.history import marks
 from claudine_mcp.core.policy import Pace
 from claudine_mcp.core.samples import OtherClaude, SystemSample
@@ -153,6 +155,7 @@ def narrow(folder: Path) -> None:
         )
 
     SystemSampler.sample = narrowed
+    Demand.need = lambda self, of, at: Need(0.0, 0.0, 0.0)
     marks.MARK_S = 0.5
     loop.Protection = partial(Protection, pace=QUICK_PACE)
 

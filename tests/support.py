@@ -71,7 +71,9 @@ QUICK = {
     "supervisor": {"idleExit": "3s"},
     "limits": {"killGrace": "300ms"},
     "monitoring": {"sampleInterval": "200ms"},
+    "scheduling": {"maxLoad": 10_000, "startSpacing": 0},
 }
+"""Nothing here waits for other work of the machine that tests run on."""
 
 
 @dataclass

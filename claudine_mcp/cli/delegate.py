@@ -17,15 +17,18 @@ from claudine_mcp.cli.submitting import (
     Cwd,
     DependsOn,
     Labels,
+    MinMemory,
     Name,
     NotBefore,
     OnTimeout,
+    PreferredMemory,
     PriorityName,
     Timeout,
     Wait,
     Worktree,
     after_submit,
     dependency,
+    resources,
 )
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.front.delegate import DelegateRequest
@@ -83,6 +86,8 @@ def delegate(
     on_timeout: OnTimeout = None,
     checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
+    min_memory: MinMemory = None,
+    preferred_memory: PreferredMemory = None,
     can_checkpoint: CanCheckpoint = False,
     extra_arg: Annotated[
         list[str] | None,
@@ -123,7 +128,7 @@ def delegate(
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
         worktree=worktree,
-        resources={"canCheckpoint": True} if can_checkpoint else None,
+        resources=resources(min_memory, preferred_memory, can_checkpoint=can_checkpoint),
         extra_args=extra_arg or [],
     )
 

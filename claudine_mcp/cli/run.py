@@ -15,15 +15,18 @@ from claudine_mcp.cli.submitting import (
     Cwd,
     DependsOn,
     Labels,
+    MinMemory,
     Name,
     NotBefore,
     OnTimeout,
+    PreferredMemory,
     PriorityName,
     Timeout,
     Wait,
     Worktree,
     after_submit,
     dependency,
+    resources,
 )
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.front.front import Front
@@ -60,6 +63,8 @@ def run(
     checkpoint_interval: CheckpointInterval = None,
     label: Labels = None,
     worktree: Worktree = False,
+    min_memory: MinMemory = None,
+    preferred_memory: PreferredMemory = None,
     can_checkpoint: CanCheckpoint = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -85,7 +90,7 @@ def run(
         checkpoint_interval=checkpoint_interval,
         labels=label or [],
         worktree=worktree,
-        resources={"canCheckpoint": True} if can_checkpoint else None,
+        resources=resources(min_memory, preferred_memory, can_checkpoint=can_checkpoint),
     )
 
     async def submit(front: Front) -> int:

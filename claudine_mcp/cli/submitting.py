@@ -49,6 +49,12 @@ CanCheckpoint = Annotated[
     bool,
     typer.Option("--can-checkpoint", help="It may be hibernated without asking when memory is short."),
 ]
+MinMemory = Annotated[
+    str | None, typer.Option("--min-memory", help="Start it only where so much is to be had, like 2GB.")
+]
+PreferredMemory = Annotated[
+    str | None, typer.Option("--preferred-memory", help="Try to have so much; less will do.")
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Follow its output until it ends; exit with 0 if it succeeded, else 1.")
 ]
@@ -58,6 +64,12 @@ def dependency(text: str) -> dict[str, str]:
     """Read ID or ID:end."""
     task_id, _, on = text.partition(":")
     return {"taskId": task_id, "on": on or "success"}
+
+
+def resources(least: str | None, preferred: str | None, *, can_checkpoint: bool) -> JSON | None:
+    """Give the options about memory as the front takes them."""
+    given: JSON = {"minMemory": least, "preferredMemory": preferred, "canCheckpoint": can_checkpoint or None}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 async def after_submit(front: Front, task: Task, *, wait: bool, as_json: bool) -> int:

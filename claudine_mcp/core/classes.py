@@ -17,6 +17,7 @@ from claudine_mcp.core.units import printable
 
 _WORDS: Final = 8
 _WORD_CHARS: Final = 200
+_SCRIPT_CHARS: Final = 4096  # splitting takes a microsecond a character
 _TITLE_CHARS: Final = 60
 _SHELL_ENDS: Final = frozenset(("&&", "||", ";", "|", "&"))
 _MOVES: Final = frozenset(("cd", ".", "source"))
@@ -122,6 +123,7 @@ def _split(command: str | Sequence[str]) -> Sequence[str]:
     """Split a command as a shell would; one that no shell could read, at its spaces."""
     if not isinstance(command, str):
         return command
+    command = command[:_SCRIPT_CHARS]
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     try:

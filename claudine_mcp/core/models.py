@@ -61,6 +61,7 @@ class CommandKind(StrEnum):
     RESTORE = "restore"
     PAUSE = "pause"
     RESERVE = "reserve"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)

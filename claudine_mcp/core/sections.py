@@ -126,6 +126,7 @@ class Scheduling(Section):
         start_burst: Claude tasks that may start at once; None for as many as softMaxConcurrent.
         start_spacing: ms between starts of Claude tasks after the burst.
         ageing: ms of waiting after which a queued task counts as one priority higher.
+        max_load: runnable processes a processor above which nothing more starts, while some wait for a processor.
         daily_budget_usd: dollars a day above which no further Claude task starts; None for no limit.
     """
 
@@ -133,6 +134,7 @@ class Scheduling(Section):
     start_burst: Tasks | None = None
     start_spacing: PauseMs = 2000
     ageing: DurationMs = 600_000
+    max_load: Annotated[float, Field(gt=0, le=10_000)] = 4.0
     daily_budget_usd: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -103,8 +103,11 @@ class Front:
         """Store a checked request as a queued task; start a supervisor if there is none.
 
         Raises:
-            InvalidInput: a task that it depends on does not exist, or it cannot have a worktree.
+            InvalidInput: a task that it depends on does not exist, it cannot have a worktree, or the memory that it
+                needs can never be had.
         """
+        if "minMemory" in submission.task.spec.get("resources", {}):
+            await self._check_fits(submission.task.spec)
         if submission.task.spec.get("worktree"):
             from claudine_mcp.front.worktrees import in_worktree  # noqa: PLC0415 - only where it is wanted
 
@@ -117,6 +120,15 @@ class Front:
                 f"{error}. Task {task.id} is queued, and starts when a supervisor does."
             ) from error
         return task
+
+    async def _check_fits(self, spec: JSON) -> None:
+        from claudine_mcp.core.resources import check_fits  # noqa: PLC0415 - seldom needed
+        from claudine_mcp.core.samples import OtherClaude  # noqa: PLC0415
+        from claudine_mcp.host.system import measure  # noqa: PLC0415
+
+        machine = await anyio.to_thread.run_sync(measure, self.state_dir, OtherClaude())
+        limits = (await self.settings()).settings.limits
+        check_fits(spec, machine.total_bytes, limits.reserve_bytes(machine.total_bytes))
 
     async def _store(self, submission: Submission) -> Task:
         """Write the files, then the row: a crash between the two leaves files that a sweep removes."""

@@ -11,7 +11,7 @@ from claudine_mcp.core.units import format_time
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import MAX_REASON
 from claudine_mcp.front.view import View
-from claudine_mcp.registry.paused import paused, queued_count
+from claudine_mcp.registry.paused import paused
 
 
 class QueuePause(View):
@@ -39,8 +39,7 @@ async def pause_queue(front: Front, wanted: bool, reason: str | None = None) -> 
     args: JSON = {"paused": wanted} if reason is None else {"paused": wanted, "reason": reason}
     result = await front.command(CommandKind.PAUSE, None, args)
     after: JSON = result["after"] or {}
-    async with front.db.read() as tx:
-        queued = await queued_count(tx)
+    queued: int = result["queued"]
     return QueuePause(
         paused=wanted,
         changed=result["changed"],

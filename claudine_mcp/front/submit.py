@@ -15,7 +15,7 @@ from claudine_mcp.core.config import ProjectDefaults, Settings
 from claudine_mcp.core.errors import InvalidInput
 from claudine_mcp.core.ids import new_id
 from claudine_mcp.core.models import JSON, Dependency, Kind, Priority, Task
-from claudine_mcp.core.resources import checked_resources
+from claudine_mcp.core.resources import checked_resources, chosen_priority
 from claudine_mcp.core.states import State
 from claudine_mcp.core.units import describe, parse_duration_ms, parse_time, printable, whole_text
 from claudine_mcp.host.files import current_umask
@@ -137,7 +137,7 @@ def new_task(
 ) -> Task:
     """Check what all kinds of task share, and give the task. `text` is what it does; its name, unless it has one."""
     now = time.time()
-    priority = request.priority if request.priority is not None else project.priority or "P1"
+    priority = chosen_priority(request.priority, request.resources) or project.priority or "P1"
     if request.worktree:
         spec = {**spec, "worktree": True}  # what that means here, `front.worktrees` looks up
     more = checked_resources(request.resources) | watch_settings(request, project)

@@ -134,6 +134,12 @@ def measure(state_dir: Path, other_claude: OtherClaude | None = None) -> SystemS
     return SystemSampler(state_dir).sample(time.monotonic(), other_claude)
 
 
+def files_left() -> int | None:
+    """Give how many file descriptors the system still has to give; None: it does not say."""
+    fields = (_text("/proc/sys/fs/file-nr") or "").split()
+    return int(fields[2]) - int(fields[0]) if len(fields) == 3 else None  # noqa: PLR2004 - used, free, most
+
+
 def _memory() -> Memory:
     text = _text("/proc/meminfo")
     if text:

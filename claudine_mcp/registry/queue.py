@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from sqlite3 import Row
 
 from claudine_mcp.core.admission import Active, Waiting
+from claudine_mcp.core.classes import TaskClass
+from claudine_mcp.core.demand import Demand, Durations, Need
 from claudine_mcp.core.models import JSON, Kind, Priority
 from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.registry.database import Transaction
+from claudine_mcp.registry.demand import CLASS_COLUMNS, class_of_row
 from claudine_mcp.registry.rows import dependencies_of, dump, optional
 
 QUOTA = "quota"
@@ -15,44 +20,107 @@ QUOTA = "quota"
 BUDGET = "budget"
 """`scheduling.dailyBudgetUsd` is spent: the `day`, the `alertId`, and whether it is `lifted` for that day."""
 
+_RESOURCES = "spec ->> '$.resources.minMemory' AS least, spec ->> '$.resources.preferredMemory' AS preferred"
 
-async def waiting_tasks(tx: Transaction) -> list[Waiting]:
-    """Give what admission needs of every queued task, without reading their specifications."""
+
+async def waiting_tasks(tx: Transaction, demand: Demand, at: float) -> list[Waiting]:
+    """Give what admission needs of every queued task, mostly without reading their specifications.
+
+    Args:
+        tx: an open transaction.
+        demand: what is known of classes of tasks.
+        at: now, in seconds since the epoch.
+    """
     rows = await tx.all(
-        "SELECT id, seq, kind, priority, queued_at, not_before, depends_on, hold, session_id FROM tasks"
-        " WHERE state = 'queued'"
+        "SELECT id, seq, kind, priority, queued_at, not_before, depends_on, hold, session_id,"
+        f" {CLASS_COLUMNS}, {_RESOURCES} FROM tasks WHERE state = 'queued'"
     )
-    return [
-        Waiting(
-            id=row["id"],
-            seq=row["seq"],
-            kind=Kind(row["kind"]),
-            priority=Priority(row["priority"]),
-            queued_at=row["queued_at"],
-            not_before=row["not_before"],
-            depends_on=dependencies_of(row["depends_on"]),
-            hold=optional(row["hold"]),
-            session=row["session_id"],
+    expected = _Expected(demand, at)
+    found: list[Waiting] = []
+    for row in rows:
+        of = class_of_row(row)
+        need = expected.need(of, row)
+        preferred: int | None = row["preferred"]
+        durations = expected.durations(of)
+        found.append(
+            Waiting(
+                id=row["id"],
+                seq=row["seq"],
+                kind=Kind(row["kind"]),
+                priority=Priority(row["priority"]),
+                queued_at=row["queued_at"],
+                not_before=row["not_before"],
+                depends_on=dependencies_of(row["depends_on"]),
+                hold=optional(row["hold"]),
+                session=row["session_id"],
+                need=need,
+                preferred=None if preferred is None else need.at_least(preferred),
+                lasts=None if durations is None else durations.eta(0.0),
+            )
         )
-        for row in rows
-    ]
+    return found
 
 
-async def active_tasks(tx: Transaction) -> list[Active]:
-    """Give every task that has, or may have, processes of a run that has not ended."""
+async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mapping[str, int]) -> list[Active]:
+    """Give every task that has, or may have, processes of a run that has not ended.
+
+    Args:
+        tx: an open transaction.
+        demand: what is known of classes of tasks.
+        at: now, in seconds since the epoch.
+        memory: bytes that the tree of each run uses now, by run id, as far as that is known.
+    """
     marks = ", ".join("?" * len(ACTIVE))
     rows = await tx.all(
-        f"SELECT id, kind, priority, state FROM tasks WHERE state IN ({marks})", sorted(ACTIVE)
+        "SELECT id, tasks.run, kind, priority, state, tasks.started_at, stopped ->> '$.at' AS stopped_at, suspended_s,"
+        f" admitted_at, granted_bytes, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks"
+        f" LEFT JOIN runs ON task_id = id AND n = tasks.run WHERE state IN ({marks})",
+        sorted(ACTIVE),
     )
-    return [
-        Active(
-            id=row["id"],
-            kind=Kind(row["kind"]),
-            priority=Priority(row["priority"]),
-            is_suspended=row["state"] == State.SUSPENDED,
+    expected = _Expected(demand, at)
+    found: list[Active] = []
+    for row in rows:
+        of = class_of_row(row)
+        durations = expected.durations(of)
+        ran_s = 0.0
+        if row["started_at"] is not None and row["state"] != State.STARTING:
+            until: float = at if row["stopped_at"] is None else row["stopped_at"]
+            ran_s = max(0.0, until - row["started_at"] - (row["suspended_s"] or 0.0))
+        found.append(
+            Active(
+                id=row["id"],
+                kind=Kind(row["kind"]),
+                priority=Priority(row["priority"]),
+                need=expected.need(of, row).at_least(row["granted_bytes"] or 0),
+                memory_bytes=memory.get(f"{row['id']}.{row['run']}"),
+                is_suspended=row["state"] == State.SUSPENDED,
+                ends=None if durations is None else durations.eta(ran_s),
+                admitted_at=row["admitted_at"],
+            )
         )
-        for row in rows
-    ]
+    return found
+
+
+class _Expected:
+    """What is expected of classes of tasks, each looked up once."""
+
+    def __init__(self, demand: Demand, at: float) -> None:
+        self._demand = demand
+        self._at = at
+        self._needs: dict[TaskClass, Need] = {}
+        self._durations: dict[TaskClass, Durations | None] = {}
+
+    def need(self, of: TaskClass, row: Row) -> Need:
+        found = self._needs.get(of)
+        if found is None:
+            found = self._needs[of] = self._demand.need(of, self._at)
+        least: int | None = row["least"]
+        return found if least is None else found.at_least(least)
+
+    def durations(self, of: TaskClass) -> Durations | None:
+        if of not in self._durations:
+            self._durations[of] = self._demand.durations(of, self._at)
+        return self._durations[of]
 
 
 async def busy_sessions(tx: Transaction) -> dict[str, str]:

@@ -142,9 +142,12 @@ CREATE TABLE judgements (
 ALTER TABLE tasks ADD COLUMN stopped TEXT;
 ALTER TABLE tasks ADD COLUMN resumes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN worktree TEXT;
+ALTER TABLE tasks ADD COLUMN class_key TEXT;
 CREATE INDEX tasks_with_worktree ON tasks (seq) WHERE state = 'ended' AND worktree IS NOT NULL;
 ALTER TABLE runs ADD COLUMN suspended_s REAL NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN resumed_at REAL;
+ALTER TABLE runs ADD COLUMN granted_bytes INTEGER;
+CREATE INDEX runs_by_admission ON runs (admitted_at);
 
 CREATE TABLE spending (
     day TEXT NOT NULL,
@@ -154,6 +157,12 @@ CREATE TABLE spending (
     PRIMARY KEY (task_id, run, day)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spending_by_day ON spending (day);
+
+CREATE TABLE demand (
+    class_key TEXT PRIMARY KEY,
+    seen_at REAL NOT NULL,
+    state TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from claudine_mcp.core.admission import IN_LINE
 from claudine_mcp.core.errors import IllegalTransition, TaskNotFound
 from claudine_mcp.core.models import JSON, Event, Run, Task
 from claudine_mcp.core.states import Outcome, State, Trigger, advance
@@ -26,14 +27,16 @@ from claudine_mcp.registry.worktrees import UNSETTLED
 
 
 async def insert_task(tx: Transaction, task: Task) -> int:
-    """Store a new task; give its place in the order of arrival.
+    """Store a new task, with its class; give its place in the order of arrival.
 
     Raises:
         sqlite3.IntegrityError: the id is taken.
     """
+    from claudine_mcp.core.classes import class_of  # noqa: PLC0415 - start-up time
+
     return await tx.insert(
         "INSERT INTO tasks (id, kind, name, cwd, spec, labels, depends_on, submitter, priority, state, created_at,"
-        " queued_at, not_before, session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " queued_at, not_before, session_id, class_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             task.id,
             task.kind,
@@ -49,6 +52,7 @@ async def insert_task(tx: Transaction, task: Task) -> int:
             task.queued_at,
             task.not_before,
             task.session_id,
+            class_of(task.kind, task.cwd, task.spec, task.labels).key,
         ),
     )
 
@@ -255,8 +259,8 @@ async def ahead_of(tx: Transaction, task: Task) -> int:
     """Give how many queued tasks stand before this one in line; see `core.admission.is_in_line` and `order`."""
     row = await tx.one(
         "SELECT count(*) FROM tasks WHERE state = 'queued' AND (priority, queued_at, seq) < (?, ?, ?)"
-        " AND (hold IS NULL OR json_extract(hold, '$.rule') IN ('softCap', 'hardCap'))",
-        (task.priority, task.queued_at, task.seq),
+        f" AND (hold IS NULL OR json_extract(hold, '$.rule') IN ({', '.join('?' * len(IN_LINE))}))",
+        (task.priority, task.queued_at, task.seq, *sorted(IN_LINE)),
     )
     return 0 if row is None else int(row[0])
 

@@ -48,16 +48,25 @@ Cwd = Annotated[str | None, Field(description="working directory; default: the c
 
 
 class Resources(BaseModel):
-    """What a task allows to be done with it when memory is short."""
+    """What a task needs, and what it allows to be done with it when memory is short."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    minMemory: int | str | None = Field(  # noqa: N815 - the interface's spelling
+        default=None, description='it starts only where so much is to be had; bytes, or "2GB"'
+    )
+    preferredMemory: int | str | None = Field(  # noqa: N815
+        default=None, description="tried first; gives way to what it needs"
+    )
+    priority: Literal["P0", "P1", "P2"] | None = Field(default=None, description="the same as `priority`")
     canCheckpoint: bool = Field(  # noqa: N815 - the interface's spelling
         default=False, description="it may be hibernated without asking"
     )
 
 
-ResourcesParameter = Annotated[Resources | None, Field(description="what may be done when memory is short")]
+ResourcesParameter = Annotated[
+    Resources | None, Field(description="its memory, and what may be done when it is short")
+]
 
 
 class DependencyParameter(BaseModel):

@@ -13,7 +13,8 @@ import anyio
 
 from claudine_mcp.core.admission import MemoryHold
 from claudine_mcp.core.config import Settings
-from claudine_mcp.core.models import Run
+from claudine_mcp.core.demand import Demand
+from claudine_mcp.core.models import Run, Task
 from claudine_mcp.core.samples import SystemSample, TreeSample
 from claudine_mcp.registry.database import Database
 
@@ -25,6 +26,10 @@ def _ignore(_step: str) -> None:
     """Nobody wants to know."""
 
 
+def _learn_nothing(_task: Task, _end: RunEnd) -> None:
+    """Nobody learns."""
+
+
 def _watch_nothing(_path: Path) -> None:
     """The clock finds it."""
 
@@ -32,6 +37,20 @@ def _watch_nothing(_path: Path) -> None:
 async def _weigh_nothing(_run_ids: Collection[str]) -> Mapping[str, TreeSample]:
     """Nobody looks."""
     return {}
+
+
+class RunEnd(NamedTuple):
+    """How a run that had begun has ended.
+
+    Attributes:
+        ran_s: for how long it had run, suspended time apart.
+        is_censored: whether it was ended before it was done.
+        is_short_of_memory: whether it was killed, or put to rest, for its memory.
+    """
+
+    ran_s: float
+    is_censored: bool
+    is_short_of_memory: bool = False
 
 
 class Stream(NamedTuple):
@@ -77,6 +96,9 @@ class Context:
         observed: the runs that may have processes, by run id.
         over: runs that have ended, and their directories, since they were last looked at.
         ran_s: for how long each run has run, suspended time and the machine's sleep apart; of those that are watched.
+        demand: what tasks are expected to need, and how long they take.
+        memory: bytes that the tree of each run uses, by run id, as the last look has shown it.
+        run_ended: told of each end of a run, once it is committed.
         wanted: what the next look should show besides.
         memory_hold: what holds the queue because protective mode is short of memory; None: nothing does.
         admission_due: whether something has changed that queued tasks may have waited for.
@@ -96,6 +118,9 @@ class Context:
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     observed: dict[str, ObservedRun] = field(default_factory=dict[str, "ObservedRun"])
     over: list[tuple[Run, Path]] = field(default_factory=list[tuple[Run, Path]])
+    demand: Demand = field(default_factory=Demand)
+    memory: Mapping[str, int] = field(default_factory=dict[str, int])
+    run_ended: Callable[[Task, RunEnd], None] = _learn_nothing
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     memory_hold: MemoryHold | None = None

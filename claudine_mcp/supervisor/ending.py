@@ -25,6 +25,8 @@ LEFTOVERS_AFTER_S = 1.0
 """Descendants that outlive the main process by less are only late, not left over."""
 LEFTOVERS_EVERY_S = 5.0
 STOP_EVERY_S = 0.1
+LEARNT_FROM = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED})
+"""When the others ended, nobody saw."""
 
 
 class Ending(Following):
@@ -143,6 +145,9 @@ class Ending(Following):
             self.keep(news)  # or it would be written once more, perhaps into the next run
         if self.seen.directory.has("began"):
             self.ctx.ended.append(self.task_id)
+            if judgement.outcome in LEARNT_FROM:
+                is_own = judgement.outcome is not Outcome.CANCELLED and number is None
+                self._learn(task, ended_at, is_censored=not is_own, is_short=bool(memory))
         self.ctx.admission_due = True
 
     async def _write_last_words(self, tx: Transaction, task: Task, parting: Parting) -> News | None:

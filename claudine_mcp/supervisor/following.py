@@ -14,7 +14,7 @@ from claudine_mcp.core.models import CommandKind, Run, Task
 from claudine_mcp.core.states import State
 from claudine_mcp.registry.commands import open_commands
 from claudine_mcp.registry.tasks import run_seen
-from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.context import Context, RunEnd
 from claudine_mcp.supervisor.observation import ObservedRun
 from claudine_mcp.supervisor.output import News, RunOutput
 from claudine_mcp.supervisor.stopping import Stopper
@@ -215,6 +215,13 @@ class Following:
         output = await self.output(task)
         await anyio.to_thread.run_sync(output.read_to_end)
         return output
+
+    def _learn(self, task: Task, ended_at: float, *, is_censored: bool, is_short: bool = False) -> None:
+        """Have it learnt how a run has ended, once that is committed."""
+        if task.started_at is not None:
+            late_s = max(0.0, self.ctx.wall() - ended_at)
+            ran_s = max(0.0, self.ran_s(task.started_at, self.ctx.mono() - late_s))
+            self.ctx.run_ended(task, RunEnd(ran_s, is_censored, is_short))
 
     def _finish(self) -> None:
         self.over = True

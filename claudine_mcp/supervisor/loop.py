@@ -27,6 +27,7 @@ from claudine_mcp.supervisor.complaints import Complaints
 from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.diagnosis import Diagnosis
 from claudine_mcp.supervisor.heartbeat import Heartbeat
+from claudine_mcp.supervisor.learning import Learning
 from claudine_mcp.supervisor.notes import Notes
 from claudine_mcp.supervisor.notifier import Notifier
 from claudine_mcp.supervisor.observation import reap
@@ -60,7 +61,8 @@ class Supervisor:
         self._reload = reload
         self._watchers: dict[str, Watcher] = {}
         self._notes = Notes(ctx, self._watchers)
-        self._orders = Orders(ctx, self._watchers)
+        self._learning = Learning(ctx, self._watchers)
+        self._orders = Orders(ctx, self._watchers, self._learning)
         self._checkpointing = Checkpointing(ctx, self._watchers, self._orders.checkpoints)
         self._ballast = Ballast(ctx.state_dir)
         self._admitting = Admitting(ctx, reload)
@@ -68,7 +70,14 @@ class Supervisor:
         self._worktrees = Settling(ctx)
         diagnosis = Diagnosis(ctx, self._watchers)
         protection, controls = Protection(ctx, diagnosis), self._orders.controls
-        judges = (Heartbeat(ctx).judge, diagnosis.judge, controls.judge, protection.judge)
+        judges = (
+            Heartbeat(ctx).judge,
+            diagnosis.judge,
+            controls.judge,
+            protection.judge,
+            self._learning.judge,
+            self._admitting.judge,
+        )
         self._sampler = Sampler(ctx, self._watchers, self._ballast, judges, (diagnosis.rest, protection.rest))
         ctx.weigh = self._sampler.weigh
         self._notifier = Notifier(ctx, self._ballast, lambda: reap(ctx))
@@ -78,6 +87,7 @@ class Supervisor:
 
     async def adopt(self) -> int:
         """Find every run that may have processes; give how many there are."""
+        await self._learning.recall()
         async with self._ctx.db.read() as tx:
             found = await runs_not_gone(tx)
         for task, run in found:
@@ -124,6 +134,7 @@ class Supervisor:
                 elif idle_since is None:
                     idle_since = self._ctx.mono()
                 elif self._ctx.mono() - idle_since >= idle_exit_s:
+                    await self._learning.keep(now=True)
                     group.cancel_scope.cancel()
                     return
                 cause = await wakeup.wait(self._pause_s())
@@ -146,6 +157,7 @@ class Supervisor:
                 if not await in_transition(tx):
                     break
             await listener.wait(self._pause_s())
+        await self._learning.keep(now=True)
         await settle(self._ctx)
 
     def close(self) -> None:
@@ -165,6 +177,7 @@ class Supervisor:
             await self._carry_out_commands()
             for watcher in await self._admitting.admit():
                 self._follow(watcher)
+            await self._learning.keep()
         await self._take_notes()
         await self._notifier.look()
         if self._ctx.mono() - self._kept_house_at >= HOUSEKEEPING_EVERY_S:

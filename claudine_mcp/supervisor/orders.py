@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 
+from claudine_mcp.core.classes import class_of
 from claudine_mcp.core.errors import ClaudineError, IllegalTransition, LeaseLost, NotNow, RegistryError
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import JSON, Command, CommandKind, Kind, Priority, Task
@@ -27,6 +28,7 @@ from claudine_mcp.supervisor.context import Context
 from claudine_mcp.supervisor.controls import Controls
 from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
+from claudine_mcp.supervisor.learning import Learning
 from claudine_mcp.supervisor.pausing import Pausing
 from claudine_mcp.supervisor.restoring import Restoring
 from claudine_mcp.supervisor.saving import Saving
@@ -47,9 +49,10 @@ class Orders:
     Args:
         ctx: the supervisor's surroundings.
         watchers: the runs that are followed, by run id.
+        learning: what forgets what was learnt.
     """
 
-    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher]) -> None:
+    def __init__(self, ctx: Context, watchers: Mapping[str, Watcher], learning: Learning) -> None:
         self._ctx = ctx
         self._watchers = watchers
         self.conversation = conversation = Conversation(ctx, watchers)
@@ -73,6 +76,7 @@ class Orders:
             CommandKind.CHECKPOINT: checkpoints.checkpoint,
             CommandKind.HIBERNATE: hibernation.hibernate,
             CommandKind.RESUME: hibernation.resume,
+            CommandKind.FORGET: learning.forget,
             CommandKind.RESTORE: Restoring(ctx, watchers, checkpoints).restore,
             CommandKind.PAUSE: Pausing(ctx).pause,
         }
@@ -234,6 +238,8 @@ class Orders:
             )
         if "priority" in columns:
             columns["priority"] = Priority(columns["priority"])
+        if "labels" in columns:
+            columns["class_key"] = class_of(task.kind, task.cwd, task.spec, columns["labels"]).key
         if "timeout" in command.args:
             columns["spec"] = {**task.spec, "timeout": command.args["timeout"]}
         async with self._ctx.db.write() as tx:

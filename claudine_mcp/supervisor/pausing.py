@@ -31,7 +31,8 @@ class Pausing:
                 await keep_paused(tx, after)
             if (after is None) != (before is None):
                 await add_event(tx, await self._event(tx, command, before, after))
-            result: JSON = {"changed": after != before, "before": before, "after": after}
+            waiting = await queued_count(tx)
+            result: JSON = {"changed": after != before, "before": before, "after": after, "queued": waiting}
             await finish_command(tx, command.id, result, self._ctx.wall())
         self._ctx.trace("pause-committed")
 

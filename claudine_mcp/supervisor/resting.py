@@ -92,6 +92,7 @@ class Resting(Ending):
             news = await self._write_last_words(tx, task, parting)
         if news is not None:
             self.keep(news)
+        self._learn(task, ended_at, is_censored=True)
         self.ctx.trace("requeued")
         self.ctx.admission_due = True
 
@@ -124,6 +125,7 @@ class Resting(Ending):
         if self.seen.directory.has("began"):
             await self._read_to_end(task)
         now = self.ctx.wall()
+        ended_at = now if record is None else min(record.at, now)
         why = announce_controls.hibernated_by(task)
         more: JSON = {} if record is None else {"exit_code": record.code, "signal": record.signal}
         async with self.ctx.db.write() as tx:
@@ -132,7 +134,7 @@ class Resting(Ending):
                 tx,
                 self.run,
                 gone_at=now,
-                exited_at=now if record is None else min(record.at, now),
+                exited_at=ended_at,
                 reason=why,
                 suspended_s=self.run.suspended_s + self.suspended_for_s(),
                 **more,
@@ -142,6 +144,7 @@ class Resting(Ending):
             await self._answer_hibernates(tx, task)
         if news is not None:
             self.keep(news)
+        self._learn(task, ended_at, is_censored=True, is_short=True)
         self.ctx.trace("hibernated")
         self.ctx.admission_due = True
 

@@ -143,7 +143,7 @@ def test_no_slot_stays_free_while_someone_is_held_by_a_cap(
         if hold["rule"] == "hardCap":
             assert total >= caps.hard
         elif hold["rule"] == "softCap":
-            assert caps.soft <= total < caps.hard
+            assert caps.soft <= total <= caps.hard  # a P0 behind it may have filled them all since
 
 
 @given(**situations)

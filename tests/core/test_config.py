@@ -63,6 +63,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "scheduling.startBurst": None,
         "scheduling.startSpacing": 2000,
         "scheduling.ageing": 600_000,
+        "scheduling.maxLoad": 4,
         "scheduling.dailyBudgetUsd": None,
         "claude.command": "claude",
         "claude.defaultModel": None,

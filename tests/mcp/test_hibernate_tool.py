@@ -72,7 +72,14 @@ async def test_a_tasks_consent_is_kept_with_it(home: Home) -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"minMemory": "1GB"}, "resources: 'minMemory' is none of its members. Give canCheckpoint."),
+        (
+            {"memory": "1GB"},
+            "resources: 'memory' is none of its members. Give minMemory, preferredMemory, canCheckpoint, priority.",
+        ),
+        (
+            {"minMemory": "2GB", "preferredMemory": "1GB"},
+            "resources.preferredMemory: 1 GB is less than minMemory, 2 GB. Give at least as much, or leave one out.",
+        ),
         ({"canCheckpoint": "yes"}, "resources.canCheckpoint: 'yes' is no truth value. Give true or false."),
     ],
 )

@@ -30,7 +30,7 @@ async def test_triage_names_what_is_open_what_runs_and_what_waits(home: Home) ->
 
         async def said() -> str:
             text = await words(call, "triage")
-            return text if f"later ({waiting}): 1 tasks are active" in text else ""
+            return text if f"later ({waiting}): 1 task is active" in text else ""
 
         text = await wait_for(said)
     assert "Ask me before" in text

@@ -242,7 +242,7 @@ async def test_resources_show_what_happened_and_what_waits(home: Home, era: str)
     async with client_of(home, era) as call:
         first = await call("RunCommand", command="sleep 300")
         before = json.loads(await call.read("claudine://events"))
-        assert {event["taskId"] for event in before["events"]} <= {first["taskId"], None}
+        assert {event.get("taskId") for event in before["events"]} <= {first["taskId"], None}
         second = await call("RunCommand", command="true", name="second")
         after = json.loads(await call.read(f"claudine://events?after={before['cursor']}"))
         seqs = [event["seq"] for event in after["events"]]

@@ -106,7 +106,7 @@ async def test_a_clock_that_is_set_back_an_hour_confuses_nobody(
     assert 1000 <= again.data["stalledFor"] < 1000 * HOUR_S
     assert 0 <= again.at - parse_time(again.data["lastActivity"], "lastActivity") < HOUR_S
     for event in after.events:
-        assert not any(words in event.message for words in (" -", "59 min", "1 h")), event.message
+        assert not any(words in event.message for words in (" -", " 59 min", " 1 h")), event.message
     assert 0 <= (view.runtime_seconds or 0) < HOUR_S
     assert 0 <= (view.silent_for_seconds or 0) < HOUR_S
     assert metrics is not None

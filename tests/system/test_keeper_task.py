@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
+import pytest
 from kept import Kept
 
 from claudine_mcp.executors.local import KEEPER_PYTHON, KEEPER_SOURCE
@@ -26,6 +28,18 @@ def test_signals_reach_the_task_as_they_would_in_a_shell(kept: Kept) -> None:
     kept.run("grep -E 'Sig(Blk|Ign)' /proc/self/status")
     for line in kept.output().splitlines():
         assert int(line.split()[1], 16) & 0xFFFFFFFF == 0, line
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU])
+def test_a_signal_that_whoever_started_us_ignores_still_reaches_the_task(
+    kept: Kept, number: signal.Signals
+) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        kept.run("grep SigIgn /proc/self/status")
+    finally:
+        signal.signal(number, before)
+    assert int(kept.output().split()[1], 16) & 0xFFFFFFFF == 0
 
 
 def test_streams_can_be_merged_in_order(kept: Kept) -> None:

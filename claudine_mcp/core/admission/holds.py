@@ -17,6 +17,7 @@ CONDITIONS: Final = frozenset({"cpu", "memory", "available", "files", "disk"})
 """Rules about the machine: what they go by changes without anything being told."""
 IN_LINE: Final = frozenset({*CAPS, *CONDITIONS, "starts", "reserved", "backfill"})
 """Rules that hold a task that waits for nothing but its turn, and for room."""
+_MOST_DIGITS: Final = 6
 
 
 def is_in_line(hold: JSON | None) -> bool:
@@ -33,13 +34,15 @@ def describe_hold(hold: JSON | None) -> str:
 
 
 def per_cent(n_sigma: float) -> str:
-    """Give the share of cases that stay below N standard deviations (one side of the normal distribution).
+    """Give the share of cases that stay below N standard deviations: 97.7 %, 99.9 %, 99.997 % for 2, 3, 4.
 
-    With a digit more than there are nines: 97.7 %, 99.9 %, 99.997 %.
+    It is that of one side of the normal distribution.
     """
     above = 50 * math.erfc(n_sigma / math.sqrt(2))
-    digits = max(1, math.ceil(-math.log10(above)) + (above < 0.1)) if above > 1e-9 else 9  # noqa: PLR2004
-    return f"{100 - above:.{digits}f} %"
+    digits = 1
+    while digits < _MOST_DIGITS and above * 10**digits < 1:
+        digits += 1
+    return f"{min(100 - above, 100 - 10**-digits):.{digits}f} %"
 
 
 def _say_next(found: JSON) -> str:

@@ -77,26 +77,27 @@ class Room:
                 lacks = NOW_SHARE * task.need.p90_bytes - (task.memory_bytes or 0)
                 self.growing_bytes += max(0.0, lacks)
         self.limit_bytes = machine.available_bytes + used - machine.reserve_bytes
+        self._count()
 
-    def free_bytes(self) -> float:
-        """Give what is left for others at N standard deviations; negative: too much runs already."""
-        return self.limit_bytes - self.load.at(self.n_sigma)
+    def _count(self) -> None:
+        """Keep what all others are asked for: it changes only when a task starts."""
+        self._root = math.sqrt(self.load.variance)
+        self._free = self.limit_bytes - self.load.at(self.n_sigma)
+        self._now = self.available_bytes - self.reserve_bytes - self.growing_bytes
 
     def added_bytes(self, need: Need) -> float:
         """Give by how much a task raises the demand at N standard deviations."""
-        variance = self.load.variance
-        wider = math.sqrt(variance + need.deviation_bytes**2) - math.sqrt(variance)
+        wider = math.sqrt(self.load.variance + need.deviation_bytes**2) - self._root
         return need.mean_bytes + self.n_sigma * wider
 
     def fits(self, need: Need, reserved_bytes: float = 0.0) -> bool:
         """Whether a task may start where so much is reserved for others."""
-        free = self.free_bytes() - reserved_bytes
-        now = self.available_bytes - self.reserve_bytes - self.growing_bytes - reserved_bytes
-        return self.added_bytes(need) <= free and NOW_SHARE * need.p90_bytes < now
+        is_there = NOW_SHARE * need.p90_bytes < self._now - reserved_bytes
+        return is_there and self.added_bytes(need) <= self._free - reserved_bytes
 
     def hold(self, need: Need) -> JSON:
         """Give the rule that holds a task that does not fit, with its numbers, rounded so that they show it."""
-        free, added = self.free_bytes(), self.added_bytes(need)
+        free, added = self._free, self.added_bytes(need)
         if added > free:
             return {
                 "rule": "memory",
@@ -118,3 +119,4 @@ class Room:
         """Count a task that starts now; it uses nothing yet."""
         self.load.add(need.mean_bytes, need.deviation_bytes**2)
         self.growing_bytes += NOW_SHARE * need.p90_bytes
+        self._count()

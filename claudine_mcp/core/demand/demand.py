@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from claudine_mcp.core.classes import TaskClass, class_with_key
@@ -15,9 +15,9 @@ from claudine_mcp.core.demand.tuning import USUAL, Tuning
 from claudine_mcp.core.models import JSON
 
 _P90: Final = 1.2816  # of the normal distribution
-_BEFORE_THE_FIRST: Final = (
-    0.25  # of a run: a class without one is twice as unsure of itself as one with its first
-)
+_BEFORE_THE_FIRST: Final = 0.25
+"""Of a run: a class without one is twice as unsure of itself as one with its first."""
+_OVERFULL: Final = 1.2
 _DURATIONS_FOR_S: Final = 600.0  # what is made of durations stays good for so long
 
 
@@ -115,6 +115,31 @@ class Demand:
         found = {key: self._records[key].to_json() for key in sorted(self._changed) if key in self._records}
         self._changed.clear()
         return found
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether `changed` would give anything."""
+        return bool(self._changed)
+
+    def unsaved(self, keys: Iterable[str]) -> None:
+        """Take back that these have been asked for: they could not be stored."""
+        self._changed.update(key for key in keys if key in self._records)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are so many classes that the oldest should go."""
+        return len(self._records) > self._tuning.most_classes * _OVERFULL
+
+    def expired(self, at: float) -> list[str]:
+        """Give the classes of which next to nothing is known any more, and the oldest of those that are too many."""
+        weights = {key: record.weight(at) for key, record in self._records.items()}
+        old = [key for key, weight in weights.items() if weight < self._tuning.least_weight]
+        kept = sorted((key for key in weights if key not in set(old)), key=self._age, reverse=True)
+        return old + kept[self._tuning.most_classes :]
+
+    def _age(self, key: str) -> tuple[float, int]:
+        """The order in which classes are kept: a wide one as long as the last of those in it."""
+        return (self._records[key].seen_at, -len(key))
 
     def forget(self, key: str) -> None:
         """Forget what is known of a class."""

@@ -111,6 +111,13 @@ class Record:
         first = min(1.0, self._sampled_s / self._tuning.first_run_s)
         return max(self.runs, first) * self.freshness(at) if self.use.weight else 0.0
 
+    def weight(self, at: float) -> float:
+        """Give how many runs, of whatever kind and length, what is known is worth."""
+        seen = max(self.runs, min(1.0, self._sampled_s / self._tuning.first_run_s))
+        for runs in (self.ended, self.censored):
+            seen = max(seen, sum(runs.weights.values()) * runs.fading(self.seen_at))
+        return max(seen, float(self.short_bytes > 0)) * self.freshness(at)
+
     def freshness(self, at: float) -> float:
         """Give what is left, from 1 to 0, of what is known since nothing was learnt."""
         return 2.0 ** -max(0.0, (at - self.seen_at) / self._tuning.stale_half_life_s)

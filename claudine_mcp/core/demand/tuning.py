@@ -39,6 +39,8 @@ class Tuning:
         prior: by kind.
         short_more_bytes, short_factor: what a task that was short of memory is given the next time, whichever is
             more [VPA recommender].
+        least_weight: a class that is worth fewer runs than this is forgotten.
+        most_classes: so many are remembered, places and kinds among them.
     """
 
     half_life_s: float = DAY_S
@@ -50,6 +52,8 @@ class Tuning:
     prior: Mapping[Kind, Prior] = field(default_factory=_priors)
     short_more_bytes: int = 100 * MIB
     short_factor: float = 1.2
+    least_weight: float = 0.05
+    most_classes: int = 2000
 
 
 USUAL: Final = Tuning()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Final
 
 from claudine_mcp.core.admission.backfill import Backfill, Claim, Ending, first_to_end
 from claudine_mcp.core.admission.claims import Claims, Kept
-from claudine_mcp.core.admission.line import order, rank
+from claudine_mcp.core.admission.line import order
 from claudine_mcp.core.admission.model import Active, Decisions, Machine, Situation, Waiting
 from claudine_mcp.core.admission.room import Room, load_of
 from claudine_mcp.core.admission.slots import Slots
@@ -59,12 +60,15 @@ class _Walk:
 
     def take(self) -> Decisions:
         now, ageing_s, decisions = self._situation.now, self._situation.ageing_s, self._decisions
-        for task in sorted(self._situation.waiting, key=lambda task: order(task, now, ageing_s)):
+        line = sorted(
+            ((order(task, now, ageing_s), task) for task in self._situation.waiting), key=itemgetter(0)
+        )
+        for (its_rank, _, _), task in line:
             failed, pending = _dependencies(task, self._situation.outcomes)
             if failed is not None:
                 decisions.skip[task.id] = failed
                 continue
-            hold = self._not_yet(task, pending) or self._no_room(task)
+            hold = self._not_yet(task, pending) or self._no_room(task, its_rank)
             if hold is not None:
                 decisions.hold[task.id] = hold
         if self._claims.end_at is not None and decisions.hold:
@@ -105,14 +109,13 @@ class _Walk:
 
     # -- room ---------------------------------------------------------------------------------------------
 
-    def _no_room(self, task: Waiting) -> JSON | None:
+    def _no_room(self, task: Waiting, its_rank: int) -> JSON | None:
         """Give what is lacking for a task to start; None: it starts.
 
         One task may always run: where none does, the first one in line is held neither by processors nor by memory.
         """
         is_alone = not self._slots.busy
         kept = self._claims.kept_from(task.id)
-        its_rank = rank(task, self._situation.now, self._situation.ageing_s)
         hold = self._slots.hold(task, its_rank, kept)
         if hold is not None and not (
             is_alone and hold["rule"] == "reserved" and self._claims.serves(task.id)
@@ -126,25 +129,23 @@ class _Walk:
         if self._cpu_hold is not None and not is_alone:
             return self._cpu_hold
         most_busy = self._slots.most_busy(task, its_rank) - kept.slots
-        need, hold = self._offer(task, kept, most_busy, is_alone=is_alone)
+        claim, hold = self._offer(task, kept, most_busy, is_alone=is_alone)
         if hold is not None:
-            return self._with_promise(hold, task, self._claim(task, need, kept, most_busy))
-        self._admit(task, need, self._claim(task, need, kept, most_busy))
+            return self._with_promise(hold, task, claim)
+        self._admit(task, claim)
         return None
 
     def _offer(
         self, task: Waiting, kept: Kept, most_busy: int, *, is_alone: bool
-    ) -> tuple[Need, JSON | None]:
+    ) -> tuple[Claim, JSON | None]:
         """Try what the task would like to have, then what it needs; give that, and what is lacking for it."""
-        need = task.need or UNKNOWN
-        if self._room is None:
-            return need, None
-        if task.preferred is not None:
+        if task.preferred is not None and self._room is not None:
             claim = self._claim(task, task.preferred, kept, most_busy)
             if self._lacks(task, claim, kept, is_alone=False) is None:
                 self._decisions.preferred.append(task.id)
-                return task.preferred, None
-        return need, self._lacks(task, self._claim(task, need, kept, most_busy), kept, is_alone=is_alone)
+                return claim, None
+        claim = self._claim(task, task.need or UNKNOWN, kept, most_busy)
+        return claim, self._lacks(task, claim, kept, is_alone=is_alone)
 
     def _lacks(self, task: Waiting, claim: Claim, kept: Kept, *, is_alone: bool) -> JSON | None:
         room, need, is_known = self._room, claim.need, task.need is not None
@@ -188,7 +189,8 @@ class _Walk:
         self._capped += 1
         return _with_next(hold, self._ends[place] if place < len(self._ends) else None)
 
-    def _admit(self, task: Waiting, need: Need, claim: Claim) -> None:
+    def _admit(self, task: Waiting, claim: Claim) -> None:
+        need = claim.need
         self._decisions.admit.append(task.id)
         if task.session is not None:
             self._busy_sessions[task.session] = task.id

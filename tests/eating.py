@@ -41,7 +41,7 @@ def main() -> None:
         while "computes" in sys.argv and time.monotonic() < rests_until:
             pass
         time.sleep(max(0.0, rests_until - time.monotonic()))
-    says.unlink()
+    says.unlink(missing_ok=True)
 
 
 main()

@@ -217,14 +217,15 @@ class Protection:
         self._hold(memory_hold(state, self._ctx.mono(), seen.machine, seen.tasks, self._pace))
 
     def _command(self, kind: CommandKind, decision: Decision, row: Protected, at: float) -> Command:
-        if kind is CommandKind.CHECKPOINT:
-            args: JSON = {"checkpointId": new_id(), "label": "it is deadlocked"}
+        origin = announce.ORIGIN
+        if decision.cause is Cause.PRIORITY:
+            origin = announce.QUEUE_ORIGIN
+            args: JSON = {"reason": announce.gives_way(decision), "for": decision.data["for"]}
+        elif kind is CommandKind.CHECKPOINT:
+            args = {"checkpointId": new_id(), "label": "it is deadlocked"}
         else:
             args = {"reason": announce.reason(decision, self._pace)}
-        if decision.cause is Cause.PRIORITY:
-            args = {"reason": announce.gives_way(decision), "for": decision.data["for"]}
-            return Command(f"queue-{new_id()}", kind, row.task_id, args, announce.QUEUE_ORIGIN, at)
-        return Command(f"protective-{new_id()}", kind, row.task_id, args, announce.ORIGIN, at)
+        return Command(f"protective-{new_id()}", kind, row.task_id, args, origin, at)
 
     async def _store(self, tx: Transaction, state: State, alert_id: int | None) -> None:
         stored: JSON = {"policy": state.to_json(), "alertId": alert_id}

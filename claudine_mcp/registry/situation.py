@@ -59,7 +59,7 @@ async def standing(tx: Transaction) -> Standing | None:
 
 
 def _memory_hold(stored: JSON) -> MemoryHold:
-    least: int | None = stored["least"]
+    least: int | None = stored.get("least")
     return MemoryHold(stored["hold"], frozenset(stored["butFor"]), None if least is None else Priority(least))
 
 

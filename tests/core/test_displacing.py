@@ -396,6 +396,21 @@ def test_it_goes_on_beside_the_other_where_there_is_room() -> None:
     assert here.jobs["low"].state == here.jobs["high"].state == "running"
 
 
+def test_it_waits_while_processors_would_be_short_again_but_not_for_ever() -> None:
+    here = world(
+        Job("low", P2, cpu=2.0),
+        Job("high", P0, arrives=10, cpu=0.5, takes_s=100),
+        Job("small", P1),
+        max_load=2.0,
+        foreign_load=2.1,
+    )
+    here.pass_s(400)
+    assert what([each for _, each in here.told]) == [(Action.SUSPEND, "low")]
+    here.foreign_load = 2.01
+    assert here.pass_s(150) == []
+    assert what(here.pass_s(200)) == [(Action.RESUME, "low")], "it has aged"
+
+
 def test_what_is_queued_behind_it_does_not_take_its_room() -> None:
     here = world(
         Job("low", P1, consents=True, level=Level.PROTECTIVE, **LARGE),

@@ -29,7 +29,7 @@ class Slots:
         """Give the rule by which there is no slot for a task; None: there is one."""
         caps, total = self._caps, self.busy + self._suspended - task.is_stopped
         most = self.most_busy(task, rank)
-        if self._gives_way(total, most):
+        if self._returning and self._gives_way(total, most):
             return {"rule": "displaced", "taskId": self._returning[0].id}
         if total >= caps.hard:
             return {"rule": "hardCap", "cap": caps.hard, "active": total}

@@ -67,6 +67,7 @@ class _Turn:
         self._now = now
         self._tasks = {task.task_id: task for task in tasks}
         self._queue = queue
+        self._is_something_running = any(not task.is_suspended for task in queue.active)
         self._pace = pace
         self._decisions: list[Decision] = []
 
@@ -89,8 +90,7 @@ class _Turn:
             return False
         if remembered.room_since is None:
             remembered.room_since = self._now
-        is_something_running = any(not task.is_suspended for task in self._queue.active)
-        if is_something_running and self._now - remembered.room_since < self._dwell_s(ready[0]):
+        if self._is_something_running and self._now - remembered.room_since < self._dwell_s(ready[0]):
             return False
         record, task = self.state.record(ready[0]), self._tasks[ready[0]]
         record.phase, record.returned_at = Phase.RESUMING, self._now
@@ -102,19 +102,30 @@ class _Turn:
 
     def _may_go_on(self, task_id: str) -> bool:
         """Whether it is ours to let go on, and processors would not be short again at once."""
-        task, record = self._tasks.get(task_id), self.state.records.get(task_id)
-        if task is None or record is None or record.phase is not Phase.STOPPED:
+        record = self.state.records.get(task_id)
+        if task_id not in self._tasks or record is None:
             return False
+        if record.phase is not Phase.STOPPED or record.cause is not Cause.PRIORITY:
+            return False
+        is_due = not self._is_something_running or self._has_aged(task_id)
+        return is_due or self._is_calm_with(record.load)
+
+    def _is_calm_with(self, load: float) -> bool:
+        """Whether so many more runnable processes would leave processors as admission wants them."""
         machine, most = self._queue.machine, self._queue.max_load
-        if record.cause is not Cause.PRIORITY or machine is None or most is None:
-            return record.cause is Cause.PRIORITY
+        if machine is None or most is None:
+            return True
         is_calm = machine.cpu_pressure is not None and 2 * machine.cpu_pressure < CPU_PRESSURE
-        return is_calm or machine.load + record.load <= most * machine.processors
+        return is_calm or machine.load + load <= most * machine.processors
+
+    def _has_aged(self, task_id: str) -> bool:
+        """Whether it counts as more important by now: then it has to wait no longer than what is queued."""
+        task = next(each for each in self._queue.displaced if each.id == task_id)
+        return rank(task, self._queue.now, self._queue.ageing_s) < task.priority
 
     def _dwell_s(self, task_id: str) -> float:
         """Give how long there must have been room: little for what has aged, so that back-off starves nothing."""
-        task = next(each for each in self._queue.displaced if each.id == task_id)
-        if rank(task, self._queue.now, self._queue.ageing_s) < task.priority:
+        if self._has_aged(task_id):
             return self._pace.between_s
         known = self.state.displacing.dwell_s
         return self._pace.resume_dwell_s if known is None else known

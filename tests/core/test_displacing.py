@@ -192,7 +192,7 @@ class World:
             machine, tasks = Machine(self.available, RESERVE), self.standings()
             decided = decide(self.state, self.now, machine, tasks, PACE) if self.foreign else None
             if decided is None or not any(each.action in STEPS for each in decided.decisions):
-                state = self.state if decided is None else decided.state
+                state = self.state.at_ease() if decided is None else decided.state
                 decided = displace(state, self.now, tasks, self.situation(), PACE)
             self.state = State.of(json.loads(json.dumps(decided.state.to_json())))
             self.hold = memory_hold(self.state, self.now, machine, tasks, PACE) if self.foreign else None

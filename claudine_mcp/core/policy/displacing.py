@@ -148,11 +148,10 @@ class _Turn:
         elif self._now - remembered.pressed_since >= self._pace.dwell_s and queue.machine is not None:
             for place in places[:HELPED]:
                 hold = answer.hold[line[place].id]
-                if self._is_seen_what_was_done(hold):
-                    chosen = self._choose(line[: place + 1], hold, queue.machine)
-                    if chosen:
-                        self._stop(chosen, line[place], hold)
-                        return
+                is_time = self._is_seen_what_was_done(hold)
+                if is_time and (chosen := self._choose(line[: place + 1], hold, queue.machine)):
+                    self._stop(chosen, line[place], hold)
+                    return
 
     def _is_seen_what_was_done(self, hold: JSON) -> bool:
         """Whether the machine shows what was stopped last."""

@@ -146,6 +146,7 @@ class State:
             if record.cause is Cause.PRIORITY
             or Cause.PRIORITY in record.allowed
             or record.returned_at is not None
+            or record.refused_at is not None
         }
         return State(displacing=replace(self.displacing), records=kept)
 

@@ -98,14 +98,14 @@ class _Walk:
         hold = self._claude_hold(task)
         if hold is None and memory is not None and memory.applies_to(task):
             hold = memory.hold
-        is_session_busy = task.session in self._busy_sessions and not task.is_stopped
-        if hold is None and task.session is not None and is_session_busy:
-            hold = {"rule": "session", "taskIds": [self._busy_sessions[task.session]]}
+        session = None if task.is_stopped else task.session
+        if hold is None and session is not None and session in self._busy_sessions:
+            hold = {"rule": "session", "taskIds": [self._busy_sessions[session]]}
         return hold
 
     def _claude_hold(self, task: Waiting) -> JSON | None:
         hold = self._situation.claude_hold
-        if not task.starts_claude or hold is None:
+        if hold is None or not task.starts_claude:
             return None
         until = _own_time(task, hold)
         if self._situation.now >= until:
@@ -127,7 +127,7 @@ class _Walk:
             is_alone and hold["rule"] == "reserved" and self._claims.serves(task.id)
         ):
             return self._with_next_slot(hold)
-        if task.starts_claude and self._bucket is not None:
+        if self._bucket is not None and task.starts_claude:
             until = self._bucket.next_at
             if until > self._situation.now:
                 self._look_again(until)
@@ -203,7 +203,7 @@ class _Walk:
             self._busy_sessions[task.session] = task.id
         self._slots.take(task, is_displaced=is_displaced)
         self._claims.start(task.id)
-        if task.starts_claude and self._bucket is not None:
+        if self._bucket is not None and task.starts_claude:
             self._bucket.take()
         if self._room is not None and task.need is not None:
             self._room.take(need)

@@ -20,7 +20,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    """Let signals that a shell ignores for what it runs in the background reach what the tests start."""
+    """Give what the tests start the environment of a user.
+
+    It keeps what was compiled: some thousand processes that compile this package again take minutes. And it hears
+    signals that a shell ignores for what it runs in the background.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -16,7 +16,7 @@ It does not sweep what is old: that comes at its own times, and would upset the 
 exit status of a process neither by waiting for it nor from the kernel. ``CLOCK`` is a file that says by how many
 seconds its clock is ahead. ``MEMORY`` is a folder in which tasks of `eating` say how much memory they hold, and
 ``total`` how much there is: the machine seems to have no more, and protective mode has ten times less patience; that
-tasks will need so much nobody foresees.
+tasks will need so much nobody foresees. ``load`` in it, if it is there, is the load of two processors that seem short.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any
 from claudine_mcp.core.demand import Demand, Need
 from claudine_mcp.core.history import marks
 from claudine_mcp.core.policy import Pace
-from claudine_mcp.core.samples import OtherClaude, SystemSample
+from claudine_mcp.core.samples import OtherClaude, Pressure, SystemSample
 from claudine_mcp.executors import local
 from claudine_mcp.host import suspending
 from claudine_mcp.host.system import SystemSampler
@@ -55,6 +55,7 @@ QUICK_PACE = Pace(
     relapse_s=10.0,
     trial_s=1.5,
     leak_s=30.0,
+    load_s=3.0,
 )
 _passed: Counter[str] = Counter()
 _at = os.environ.get("CRASH_AT", "")
@@ -150,9 +151,12 @@ def narrow(folder: Path) -> None:
     def narrowed(self: SystemSampler, at: float, other_claude: OtherClaude) -> SystemSample:
         total = int((folder / "total").read_text())
         used = sum(int(path.read_text() or 0) for path in folder.glob("*.bytes"))
-        return replace(
+        seen = replace(
             sample(self, at, other_claude), total_bytes=total, available_bytes=max(0, total - used)
         )
+        if not (load := folder / "load").exists():
+            return seen
+        return replace(seen, load=float(load.read_text()), cpus=2, pressure=Pressure(0, 0, 90, 0, 0))
 
     SystemSampler.sample = narrowed
     Demand.need = lambda self, of, at: Need(0.0, 0.0, 0.0)

@@ -51,6 +51,12 @@ class Protected:
         """The name of its run."""
         return f"{self.task_id}.{self.run}"
 
+    @property
+    def displaced_for(self) -> str:
+        """The task for which the policy has stopped it; "" if it was for another reason."""
+        stopped = self.stopped or {}
+        return stopped.get("for", "") if stopped.get("by") == "policy" else ""
+
 
 async def protected_tasks(tx: Transaction) -> list[Protected]:
     """Give all that the policy may have to do with; hibernated ones only if it was the policy that stopped them."""

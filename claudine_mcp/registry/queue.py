@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from sqlite3 import Row
 
 from claudine_mcp.core.admission import Active, Waiting
@@ -98,6 +99,43 @@ async def active_tasks(tx: Transaction, demand: Demand, at: float, memory: Mappi
                 admitted_at=row["admitted_at"],
             )
         )
+    return found
+
+
+async def displaced_tasks(
+    tx: Transaction, demand: Demand, at: float, memory: Mapping[str, int]
+) -> list[Waiting]:
+    """Give the tasks that the policy has stopped for more important ones, as they stand in line to go on.
+
+    Args:
+        tx: an open transaction.
+        demand: what is known of classes of tasks.
+        at: now, in seconds since the epoch.
+        memory: bytes that the tree of each run uses now, by run id, as far as that is known.
+    """
+    rows = await tx.all(
+        "SELECT id, seq, run, kind, priority, state, session_id, stopped ->> '$.at' AS stopped_at,"
+        f" stopped ->> '$.freedBytes' AS freed, {CLASS_COLUMNS}, {_RESOURCES} FROM tasks"
+        " WHERE state IN ('suspended', 'hibernated') AND stopped ->> '$.by' = 'policy'"
+        " AND stopped ->> '$.for' IS NOT NULL"
+    )
+    expected = _Expected(demand, at)
+    found: list[Waiting] = []
+    for row in rows:
+        need = expected.need(class_of_row(row), row)
+        task = Waiting(
+            row["id"],
+            row["seq"],
+            Priority(row["priority"]),
+            row["stopped_at"],
+            session=row["session_id"],
+            kind=Kind(row["kind"]),
+            need=need.at_least(row["freed"] or 0),
+        )
+        if row["state"] == State.SUSPENDED:
+            holds_bytes = memory.get(f"{row['id']}.{row['run']}", 0)
+            task = replace(task, is_stopped=True, need=need.besides(holds_bytes))
+        found.append(task)
     return found
 
 

@@ -11,10 +11,10 @@ from claudine_mcp.core.admission import Active, Caps, Machine, MemoryHold, Situa
 from claudine_mcp.core.admission.soft_cap import SoftCap
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.demand import Demand
-from claudine_mcp.core.models import JSON, Kind
+from claudine_mcp.core.models import JSON, Kind, Priority
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.paused import paused
-from claudine_mcp.registry.queue import active_tasks, busy_sessions, waiting_tasks
+from claudine_mcp.registry.queue import active_tasks, busy_sessions, displaced_tasks, waiting_tasks
 from claudine_mcp.registry.rows import dump
 from claudine_mcp.registry.tasks import outcomes_of
 
@@ -54,8 +54,13 @@ async def standing(tx: Transaction) -> Standing | None:
         SoftCap(**stored["softCap"]),
         None if machine is None else Machine(**machine),
         stored["claudeHold"],
-        None if memory is None else MemoryHold(memory["hold"], frozenset(memory["butFor"])),
+        None if memory is None else _memory_hold(memory),
     )
+
+
+def _memory_hold(stored: JSON) -> MemoryHold:
+    least: int | None = stored.get("least")
+    return MemoryHold(stored["hold"], frozenset(stored["butFor"]), None if least is None else Priority(least))
 
 
 async def keep_standing(tx: Transaction, now: Standing) -> None:
@@ -66,7 +71,9 @@ async def keep_standing(tx: Transaction, now: Standing) -> None:
         "softCap": now.soft_cap._asdict(),
         "machine": None if now.machine is None else asdict(now.machine),
         "claudeHold": now.claude_hold,
-        "memory": None if memory is None else {"hold": memory.hold, "butFor": sorted(memory.but_for)},
+        "memory": None
+        if memory is None
+        else {"hold": memory.hold, "butFor": sorted(memory.but_for), "least": memory.least},
     }
     await tx.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (STANDING, dump(stored)))
 
@@ -109,6 +116,7 @@ async def read_situation(
         claude_hold=going_by.claude_hold,
         memory=going_by.memory,
         paused=await paused(tx),
+        displaced=await displaced_tasks(tx, demand, now, memory),
     )
 
 

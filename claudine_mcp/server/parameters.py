@@ -17,7 +17,8 @@ Wait = Annotated[
 ]
 Name = Annotated[str | None, Field(description="what people know the task by; default: the command")]
 PriorityName = Annotated[
-    Literal["P0", "P1", "P2"] | None, Field(description="P0 goes first and may pass the soft cap; default P1")
+    Literal["P0", "P1", "P2"] | None,
+    Field(description="P0 goes first and may pass the soft cap, P2 gives way; default P1"),
 ]
 NotBefore = Annotated[str | None, Field(description="RFC 3339 time before which it must not start")]
 Timeout = Annotated[

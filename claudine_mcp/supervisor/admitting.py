@@ -13,6 +13,7 @@ from claudine_mcp.core.admission.soft_cap import SoftCap
 from claudine_mcp.core.config import Settings
 from claudine_mcp.core.evidence import Judgement
 from claudine_mcp.core.models import JSON, Run
+from claudine_mcp.core.policy import is_pressing
 from claudine_mcp.core.states import Outcome, State, Trigger
 from claudine_mcp.registry.database import DiskFull, Transaction
 from claudine_mcp.registry.queue import set_holds
@@ -81,7 +82,7 @@ class Admitting:
                 self._soft_cap = await self._recall(tx)
         if is_empty:
             self.look_again_at = None
-            self._is_cap_wanted = False
+            self._is_cap_wanted = self._ctx.is_pressed = False
             return []
         going_by = await self._standing(self._soft_cap)
         async with self._ctx.db.read() as tx:
@@ -90,6 +91,10 @@ class Admitting:
         going_by = replace(going_by, claude_hold=await self._holding.current(situation.waiting))
         situation = replace(situation, claude_hold=going_by.claude_hold)
         decisions = decide(situation)
+        self._ctx.is_pressed = any(
+            task.id in decisions.hold and is_pressing(task, decisions.hold[task.id])
+            for task in situation.waiting
+        )
         watchers = await self._carry_out(situation, decisions, going_by)
         self._plan(decisions, self._ctx.mono() - began)
         return watchers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claudine_mcp.core.models import JSON, Event, Run, Severity, Task
+from claudine_mcp.core.models import JSON, Command, Event, Run, Severity, Task
 from claudine_mcp.core.units import human_duration, human_size
 
 SUSPENDED = "task:suspended"
@@ -28,9 +28,19 @@ def who(origin: JSON) -> str:
     return str(origin.get("by", "the user"))
 
 
+def who_and_why(command: Command) -> JSON:
+    """Give who stops a task, why, and for which other task, if it is for one, as `Task.stopped` has it."""
+    known: JSON = {"by": by(command.origin), "why": command.args.get("reason")}
+    return {**known, "for": command.args["for"]} if "for" in command.args else known
+
+
 def suspended(task: Task, run: Run, stopped: JSON, origin: JSON, processes: int) -> Event:
-    """A task's processes are stopped; unless its user has just asked for that, somebody should decide what next."""
-    is_expected = stopped["by"] == "user" and not origin.get("timeout")
+    """A task's processes are stopped.
+
+    Somebody should decide what next, unless its user has just asked for that, or it goes on by itself: what is more
+    important was said before.
+    """
+    is_expected = (stopped["by"] == "user" and not origin.get("timeout")) or "for" in stopped
     noun = "process keeps its" if processes == 1 else "processes keep their"
     why = f": {stopped['why']}" if stopped["why"] else ""
     return Event(
@@ -40,21 +50,29 @@ def suspended(task: Task, run: Run, stopped: JSON, origin: JSON, processes: int)
         stopped["at"],
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "by": stopped["by"], "why": stopped["why"], "processes": processes},
+        data={"taskId": task.id, **_known(stopped), "processes": processes},
         suggestions=() if is_expected else _CHOICES,
     )
 
 
-def resumed(task: Task, run: Run, origin: JSON, suspended_s: float | None, at: float) -> Event:
+def _known(stopped: JSON) -> JSON:
+    known: JSON = {"by": stopped.get("by", "user"), "why": stopped.get("why")}
+    return {**known, "for": stopped["for"]} if "for" in stopped else known
+
+
+def resumed(
+    task: Task, run: Run, origin: JSON, suspended_s: float | None, at: float, *, why: str | None = None
+) -> Event:
     """A task goes on; `suspended_s`: after so long, None if it was not us who had stopped it."""
     after = "" if suspended_s is None else f" after {human_duration(suspended_s)}"
-    data: JSON = {"taskId": task.id, "by": by(origin)}
+    because = f": {why}" if why else ""
+    data: JSON = {"taskId": task.id, "by": by(origin), **({"why": why} if why else {})}
     if suspended_s is not None:
         data["suspendedSeconds"] = round(suspended_s, 3)
     return Event(
         RESUMED,
         Severity.NOTICE,
-        f"{task.name} ({task.id}) was resumed by {who(origin)}{after}",
+        f"{task.name} ({task.id}) was resumed by {who(origin)}{after}{because}",
         at,
         task_id=task.id,
         run_id=run.id,
@@ -73,15 +91,17 @@ def hibernated(task: Task, run: Run, at: float) -> Event:
     """A task's processes are gone; unless its user has asked for that, somebody should know."""
     stopped = task.stopped or {}
     by: str = stopped.get("by", "user")
+    is_expected = by == "user" or "for" in stopped
     freed: int | None = stopped.get("freedBytes")
     memory = "" if freed is None else f"; {human_size(freed)} of memory are free again"
     return Event(
         HIBERNATED,
-        Severity.NOTICE if by == "user" else Severity.WARNING,
-        f"{task.name} ({task.id}) was {hibernated_by(task)}{memory}. ResumeTask lets it go on",
+        Severity.NOTICE if is_expected else Severity.WARNING,
+        f"{task.name} ({task.id}) was {hibernated_by(task)}{memory}. "
+        + ("It goes on by itself" if "for" in stopped else "ResumeTask lets it go on"),
         at,
         task_id=task.id,
         run_id=run.id,
-        data={"taskId": task.id, "by": by, "why": stopped.get("why"), "freedBytes": freed},
-        suggestions=() if by == "user" else _CHOICES,
+        data={"taskId": task.id, **_known(stopped), "freedBytes": freed},
+        suggestions=() if is_expected else _CHOICES,
     )

@@ -13,6 +13,7 @@ from claudine_mcp.core.units import human_duration, human_size
 TASK_WAITS: Final = "task:needs-decision"
 SYSTEM_WAITS: Final = "system:needs-decision"
 ORIGIN: Final[JSON] = {"by": "protective mode", "policy": True}
+QUEUE_ORIGIN: Final[JSON] = {"by": "the queue", "policy": True}
 KINDS: Final[Mapping[Action, CommandKind]] = {
     Action.SUSPEND: CommandKind.SUSPEND,
     Action.RESUME: CommandKind.RESUME,
@@ -63,6 +64,15 @@ def reason(decision: Decision, pace: Pace) -> str:
             growth = data.get("bytesPerMinute", 0)
             grows = f", and takes {human_size(growth)} more each minute" if growth > 0 else ""
             return f"{room}{out}; {kept}; it takes {human_size(data['usage'])}{grows}"
+
+
+def gives_way(decision: Decision) -> str:
+    """Say for which task one is stopped, or why it need not be any longer."""
+    data, other = decision.data, decision.data["for"]
+    if decision.action is Action.RESUME:
+        now = "has ended" if data["isOver"] else "leaves room for it"
+        return f"task {other}, for which it had to give way, {now}"
+    return f"as {data['priority']} it gives way to task {other} ({data['forPriority']}), which waits: {data['why']}"
 
 
 def task_waits(task_id: str, run_id: str, held: Held, at: float) -> Event:

@@ -101,6 +101,7 @@ class Context:
         run_ended: told of each end of a run, once it is committed.
         wanted: what the next look should show besides.
         memory_hold: what holds the queue because protective mode is short of memory; None: nothing does.
+        is_pressed: whether a task waits for what less important ones may take.
         admission_due: whether something has changed that queued tasks may have waited for.
         worktree_locks: one for each task whose worktree is being made or removed, by task id.
         ended: tasks whose run has just ended, until its last checkpoint is begun.
@@ -124,6 +125,7 @@ class Context:
     wanted: Wanted = Wanted()
     ran_s: Mapping[str, float] = field(default_factory=dict[str, float])
     memory_hold: MemoryHold | None = None
+    is_pressed: bool = False
     admission_due: bool = True
     worktree_locks: dict[str, anyio.Lock] = field(default_factory=dict[str, anyio.Lock])
     ended: list[str] = field(default_factory=list[str])

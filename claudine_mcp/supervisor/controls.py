@@ -113,7 +113,7 @@ class Controls:
 
     async def _commit_suspended(self, command: Command, task: Task, watcher: Watcher, result: JSON) -> None:
         now = self._ctx.wall()
-        stopped = {"by": announce.by(command.origin), "at": now, "why": command.args.get("reason")}
+        stopped = {**announce.who_and_why(command), "at": now}
         try:
             async with self._ctx.db.write() as tx:
                 told = announce.suspended(task, watcher.run, stopped, command.origin, result["processes"])
@@ -172,7 +172,7 @@ class Controls:
             }
             async with self._ctx.db.write() as tx:
                 if task.state is State.SUSPENDED:
-                    await self._resumed(tx, task, watcher, command.origin, suspended_s)
+                    await self._resumed(tx, task, watcher, command, suspended_s)
                 else:
                     now = self._ctx.wall()
                     told = announce.resumed(task, watcher.run, command.origin, None, now)
@@ -184,10 +184,13 @@ class Controls:
         watcher.wake.set()
 
     async def _resumed(
-        self, tx: Transaction, task: Task, watcher: Watcher, origin: JSON, suspended_s: float
+        self, tx: Transaction, task: Task, watcher: Watcher, command: Command | None, suspended_s: float
     ) -> None:
+        """Write down that a task goes on; None: someone else has seen to that."""
         now = self._ctx.wall()
-        told = announce.resumed(task, watcher.run, origin, suspended_s, now)
+        origin: JSON = {"by": "someone else (SIGCONT)", "other": True} if command is None else command.origin
+        why: str | None = None if command is None else command.args.get("reason")
+        told = announce.resumed(task, watcher.run, origin, suspended_s, now, why=why)
         await move(tx, task, Trigger.RESUME, told, stopped=None)
         total_s = watcher.run.suspended_s + suspended_s
         await update_run(tx, watcher.run, suspended_s=total_s, resumed_at=now)
@@ -227,8 +230,7 @@ class Controls:
             return
         suspended_s = watcher.suspended_for_s()
         async with self._ctx.db.write() as tx:
-            origin = {"by": "someone else (SIGCONT)", "other": True}
-            await self._resumed(tx, task, watcher, origin, suspended_s)
+            await self._resumed(tx, task, watcher, None, suspended_s)
         watcher.resumed(suspended_s)
         watcher.wake.set()
 

@@ -144,7 +144,9 @@ class Hibernation:
             raise InvalidInput("prompt", f"task {task.id} is a {task.kind}, which reads none", "Give none.")
         spec = task.spec if task.kind is not Kind.CLAUDE else {**task.spec, GO_ON_WITH: prompt or GO_ON}
         now = self._ctx.wall()
-        event = announce.requeued(task, f"resumed by {command.origin.get('by', 'the user')}", now)
+        stopped, reason = task.stopped or {}, command.args.get("reason")
+        who = f"resumed by {command.origin.get('by', 'the user')}"
+        event = announce.requeued(task, f"{who}: {reason}" if reason else who, now)
         async with self._ctx.db.write() as tx:
             await move(
                 tx,
@@ -156,7 +158,8 @@ class Hibernation:
                 resumes=0,
                 started_at=None,
                 not_before=None,
-                queued_at=now,
+                # What had to give way keeps the place that it has waited for.
+                queued_at=stopped.get("at", now) if "for" in stopped else now,
                 hold=None,
             )
             await finish_command(tx, command.id, {"changed": True, "state": State.QUEUED}, now)
@@ -177,5 +180,5 @@ def why_not(task: Task) -> str:
 def who_and_why(task: Task, command: Command) -> JSON:
     """Give who stops a task, and why. What the user had stopped stays stopped by the user."""
     was_users = (task.stopped or {}).get("by") == "user"
-    by = "user" if was_users else announce_controls.by(command.origin)
-    return {"by": by, "why": command.args.get("reason")}
+    known = announce_controls.who_and_why(command)
+    return {**known, "by": "user"} if was_users else known

@@ -16,12 +16,14 @@ from claudine_mcp.core.policy import (
     Action,
     Cause,
     Condition,
+    Decided,
     Decision,
     Machine,
     Pace,
     Standing,
     State,
     decide,
+    memory_hold,
 )
 from claudine_mcp.core.recognition import Recognition
 from claudine_mcp.core.rules import RunLimits
@@ -38,6 +40,7 @@ from claudine_mcp.registry.watched import own_settings
 from claudine_mcp.supervisor import announce_protection as announce
 from claudine_mcp.supervisor.context import Context, Tick
 from claudine_mcp.supervisor.diagnosis import Diagnosis
+from claudine_mcp.supervisor.displacing import Displacing
 
 STORE_EVERY_S: Final = 30.0
 LEAST_MARKS: Final = 3
@@ -72,18 +75,22 @@ class Protection:
         self._pace = pace
         self._boot_id = boot_id()
         self._system = SystemSampler(ctx.state_dir)
+        self._displacing = Displacing(ctx, pace)
         self._state: State | None = None
+        self._is_at_ease = False
         self._stored: JSON = {}
         self._alert_id: int | None = None
         self._stored_at = ctx.mono()
 
     async def judge(self, tick: Tick) -> None:
-        """Decide about what one look has shown."""
-        await self._decide(tick.system)
+        """Decide about what one look has shown; where there is nothing to decide, without asking the registry."""
+        levels = {limits.level for each in tick.runs if (limits := self._diagnosis.limits_of_run(each))}
+        if Level.PROTECTIVE in levels or self._ctx.is_pressed or not self._is_at_ease:
+            await self._decide(tick.system)
 
     async def rest(self) -> None:
         """Decide while nothing runs: what was hibernated may go on."""
-        if self._state is None or self._state != State() or self._alert_id is not None:
+        if not self._is_at_ease:
             await self._decide(None)
 
     async def _decide(self, system: SystemSample | None) -> None:
@@ -94,22 +101,38 @@ class Protection:
         going_on = {each for each, record in state.records.items() if record.is_going_on}
         rows = [row for row in rows if row.state is not TaskState.QUEUED or row.task_id in going_on]
         limits = {row.task_id: self._limits(row, own.get(row.task_id, {})) for row in rows}
+        displaced = {row.task_id for row in rows if row.displaced_for}
         is_needed = any(
-            limits[row.task_id].level is Level.PROTECTIVE or (row.stopped or {}).get("by") == "policy"
+            limits[row.task_id].level is Level.PROTECTIVE
+            or ((row.stopped or {}).get("by") == "policy" and row.task_id not in displaced)
             for row in rows
         )
-        if not is_needed:
+        if not (is_needed or displaced or going_on or self._ctx.is_pressed):
             await self._let_be(state)
             return
+        self._is_at_ease = False
         system = system or await self._look()
         seen = self._seen(rows, limits, system)
         now = self._ctx.mono()
-        decided = decide(state, now, seen.machine, seen.tasks, self._pace)
-        stops = [item.task_id for item in decided.decisions if item.action is Action.SUSPEND]
-        if stops:
-            seen = await self._measured_again(seen, rows, {each for each in stops if each is not None})
+        decided = Decided(self._settled(), state.at_ease())
+        if is_needed:
             decided = decide(state, now, seen.machine, seen.tasks, self._pace)
+            if stops := _stops(decided):
+                seen = await self._measured_again(seen, rows, stops)
+                decided = decide(state, now, seen.machine, seen.tasks, self._pace)
+        is_idle = not any(item.action in announce.KINDS for item in decided.decisions)
+        if is_idle and self._displacing.is_due(decided.state, now, seen.tasks):
+            more = await self._displacing.decide(decided.state, now, seen.tasks, system)
+            if stops := _stops(more):
+                seen = await self._measured_again(seen, rows, stops)
+                fresh = replace(system, available_bytes=seen.machine.available_bytes)
+                more = await self._displacing.decide(decided.state, now, seen.tasks, fresh)
+            decided = Decided([*decided.decisions, *more.decisions], more.state)
         await self._write(decided.decisions, decided.state, rows, seen)
+
+    def _settled(self) -> list[Decision]:
+        """Give what there is to be said where nothing is protective any more."""
+        return [] if self._alert_id is None else [Decision(Action.SETTLED, Cause.MACHINE)]
 
     async def _recall(self, tx: Transaction) -> State:
         """Go on from what the supervisor before this one has decided."""
@@ -119,13 +142,14 @@ class Protection:
 
     async def _let_be(self, state: State) -> None:
         """Nothing is protective, and nothing is stopped: there is nothing to remember."""
-        if state != State() or self._alert_id is not None:
+        left = state.at_ease()
+        if state != left or self._alert_id is not None:
             async with self._ctx.db.write() as tx:
                 if self._alert_id is not None:
                     await add_event(tx, announce.system_settled(self._alert_id, self._ctx.wall()))
-                await self._store(tx, State(), None)
-        self._hold(State(), None)
-        self._state = State()
+                await self._store(tx, left, None)
+        self._hold(None)
+        self._state, self._is_at_ease = left, True
 
     def _limits(self, row: Protected, own: Mapping[str, Any]) -> RunLimits:
         return self._diagnosis.limits_of_run(row.run_id) or RunLimits.of(
@@ -190,28 +214,29 @@ class Protection:
                 await self._store(tx, state, alert_id)
             self._ctx.trace("protection-decided")
         self._state, self._alert_id = state, alert_id
-        self._hold(state, seen.machine)
+        self._hold(memory_hold(state, self._ctx.mono(), seen.machine, seen.tasks, self._pace))
 
     def _command(self, kind: CommandKind, decision: Decision, row: Protected, at: float) -> Command:
-        if kind is CommandKind.CHECKPOINT:
-            args: JSON = {"checkpointId": new_id(), "label": "it is deadlocked"}
+        origin = announce.ORIGIN
+        if decision.cause is Cause.PRIORITY:
+            origin = announce.QUEUE_ORIGIN
+            args: JSON = {"reason": announce.gives_way(decision), "for": decision.data["for"]}
+        elif kind is CommandKind.CHECKPOINT:
+            args = {"checkpointId": new_id(), "label": "it is deadlocked"}
         else:
             args = {"reason": announce.reason(decision, self._pace)}
-        return Command(f"protective-{new_id()}", kind, row.task_id, args, announce.ORIGIN, at)
+        return Command(f"protective-{new_id()}", kind, row.task_id, args, origin, at)
 
     async def _store(self, tx: Transaction, state: State, alert_id: int | None) -> None:
         stored: JSON = {"policy": state.to_json(), "alertId": alert_id}
         await store_judgements(tx, self._boot_id, {PROTECTION: stored})
         self._stored, self._alert_id, self._stored_at = stored, alert_id, self._ctx.mono()
 
-    def _hold(self, state: State, machine: Machine | None) -> None:
-        """Keep the queue from starting anything while what runs already is too much; the numbers are those of then."""
-        before, after = self._ctx.memory_hold, None
-        if machine is not None and state.is_short_of_memory:
-            numbers: JSON = {"available": machine.available_bytes, "reserve": machine.reserve_bytes}
-            hold = {"rule": "protective", **numbers} if before is None else before.hold
-            going_on = {task_id for task_id, record in state.records.items() if record.is_going_on}
-            after = MemoryHold(hold, going_on)
+    def _hold(self, after: MemoryHold | None) -> None:
+        """Keep the queue from starting what must wait; the numbers are those of when that began."""
+        before = self._ctx.memory_hold
+        if before is not None and after is not None:
+            after = after._replace(hold=before.hold)
         if after != before:
             self._ctx.memory_hold, self._ctx.admission_due = after, True
 
@@ -230,6 +255,8 @@ def _standing(row: Protected, limits: RunLimits, recognition: Recognition | None
         limits.level,
         condition,
         stopped_by,
+        row.displaced_for,
+        0.0 if history is None else history.cpu_rate,
         0 if history is None else history.memory.now_bytes,
         0.0 if history is None else history.marks.growth(least=LEAST_MARKS),
         0.0 if history is None else history.marks.steady_growth(),
@@ -239,6 +266,16 @@ def _standing(row: Protected, limits: RunLimits, recognition: Recognition | None
         is_overdue and limits.level is Level.PROTECTIVE and row.on_timeout is None,
         conditions is not None and conditions.is_open("deadlocked"),
     )
+
+
+def _stops(decided: Decided) -> set[str]:
+    """Give the tasks whose processes would be stopped or ended though they run, or to free memory for another."""
+    return {
+        item.task_id
+        for item in decided.decisions
+        if item.task_id is not None
+        and (item.action is Action.SUSPEND or (item.cause, item.action) == (Cause.PRIORITY, Action.HIBERNATE))
+    }
 
 
 def _held(state: State, rows: Sequence[Protected]) -> list[announce.Held]:
@@ -253,5 +290,5 @@ def _held(state: State, rows: Sequence[Protected]) -> list[announce.Held]:
         for row in rows
         if (record := state.records.get(row.task_id)) is not None
         and (row.stopped or {}).get("by") == "policy"
-        and record.cause is not Cause.OVERDUE
+        and record.cause not in {Cause.OVERDUE, Cause.PRIORITY}
     ]

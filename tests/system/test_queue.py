@@ -17,6 +17,7 @@ from claudine_mcp.front.front import Front
 from claudine_mcp.front.submit import CommandRequest
 from claudine_mcp.front.updating import update_task
 from claudine_mcp.host.system import measure
+from claudine_mcp.registry.tasks import ahead_of, get_task
 
 WAITS = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)"
 RESTARTS = 10
@@ -38,6 +39,12 @@ async def held(front: Front, task: Task, rule: str) -> dict[str, Any]:
     found = await wait_for(there, what=f"{task.name} is held by {rule}")
     assert found is not None
     return found
+
+
+async def places(front: Front, *tasks: Task) -> list[int]:
+    """Give how many stand before each of them."""
+    async with front.db.read() as tx:
+        return [await ahead_of(tx, await get_task(tx, task.id)) for task in tasks]
 
 
 def ends(home: Home, name: str) -> None:
@@ -125,7 +132,10 @@ async def test_a_queued_task_is_moved_by_its_priority_at_once(home: Home) -> Non
         await in_state(front, running, State.RUNNING)
         early, late = await waits(front, "early", priority="P1"), await waits(front, "late", priority="P2")
         await held(front, late, "hardCap")
+        assert await places(front, early, late) == [0, 1]
         await update_task(front, late.id, priority="P0")
+        assert await places(front, early, late) == [1, 0]
+        assert (await held(front, late, "hardCap"))["active"] == 1  # which holds P0, too
         ends(home, "running")
         await in_state(front, late, State.RUNNING)
         assert (await front.task(early.id)).state is State.QUEUED

@@ -86,6 +86,7 @@ _ADVICE: Mapping[str, Callable[[JSON], list[str]]] = MappingProxyType(
         "reserved": lambda hold: [
             f"Release reservation {hold['reservationIds'][0]} (ReserveCapacity with release)."
         ],
+        "displaced": lambda _: ["Give it a higher priority (UpdateTask): then it comes first."],
         "backfill": lambda hold: [
             "Give it a higher priority (UpdateTask): then it comes first.",
             f"Cancel task {hold['taskId']} (CancelTask), if it is not needed.",

@@ -15,7 +15,7 @@ GO_ON: Final = "PauseQueue(paused=false)"
 CAPS: Final = frozenset({"softCap", "hardCap"})
 CONDITIONS: Final = frozenset({"cpu", "memory", "available", "files", "disk"})
 """Rules about the machine: what they go by changes without anything being told."""
-IN_LINE: Final = frozenset({*CAPS, *CONDITIONS, "starts", "reserved", "backfill"})
+IN_LINE: Final = frozenset({*CAPS, *CONDITIONS, "starts", "reserved", "backfill", "displaced"})
 """Rules that hold a task that waits for nothing but its turn, and for room."""
 _MOST_DIGITS: Final = 6
 
@@ -152,6 +152,9 @@ _WORDS: Mapping[str, Callable[[JSON], str]] = MappingProxyType(
             f"{human_size(hold['leastBytes'])}"
         ),
         "reserved": _say_reserved,
+        "displaced": lambda hold: (
+            f"task {hold['taskId']}, which had to give way to a more important one, goes on before it"
+        ),
         "backfill": _say_backfill,
     }
 )

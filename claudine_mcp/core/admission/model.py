@@ -24,6 +24,7 @@ class Waiting:
         need: its memory; None: nobody knows, and no rule about memory holds it.
         preferred: what it would like to have: tried first, and gives way to `need`.
         lasts: how long its run is expected to take; None: nobody knows.
+        is_stopped: it has processes, which are suspended; `need` is what it would take besides what they hold.
     """
 
     id: str
@@ -38,6 +39,12 @@ class Waiting:
     need: Need | None = None
     preferred: Need | None = None
     lasts: Eta | None = None
+    is_stopped: bool = False
+
+    @property
+    def starts_claude(self) -> bool:
+        """Whether a Claude Code is started for it."""
+        return self.kind is Kind.CLAUDE and not self.is_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +113,22 @@ class Caps:
 
 
 class MemoryHold(NamedTuple):
-    """What holds the queue while protective mode is short of memory, and the tasks that it lets go on."""
+    """What holds the queue while protective mode is short of memory.
+
+    Attributes:
+        but_for: the tasks that it lets go on.
+        least: priority of the most important task that waits to go on, where nothing but that holds the queue: what
+            is more important than that comes before it. None: it holds everything.
+    """
 
     hold: JSON
     but_for: Collection[str] = ()
+    least: Priority | None = None
+
+    def applies_to(self, task: Waiting) -> bool:
+        """Whether it holds a task."""
+        comes_before = self.least is not None and task.priority < self.least
+        return not (comes_before or task.id in self.but_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +182,8 @@ class Situation:
         memory: what holds everything while memory is short; None: it is not.
         paused: since when and why the queue is paused (`since`, `reason`); None: it is not.
         reservations: in force.
+        displaced: tasks that were stopped for more important ones, and stand in line to go on; those that are
+            suspended are among the active ones, too.
     """
 
     waiting: Sequence[Waiting]
@@ -180,6 +201,7 @@ class Situation:
     memory: MemoryHold | None = None
     paused: JSON | None = None
     reservations: Sequence[Reservation] = ()
+    displaced: Sequence[Waiting] = ()
 
 
 @dataclass(slots=True)
@@ -191,6 +213,7 @@ class Decisions:
         preferred: of these, those that get what they would like to have.
         skip: ids that can never start, with the reason.
         hold: the rule that holds each of the others, with its numbers; see `describe_hold`.
+        go_on: ids of displaced tasks that there is room for; it is kept for them.
         look_again_at: when something comes due by itself, None if nothing does.
     """
 
@@ -198,4 +221,5 @@ class Decisions:
     preferred: list[str] = field(default_factory=list[str])
     skip: dict[str, str] = field(default_factory=dict[str, str])
     hold: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    go_on: list[str] = field(default_factory=list[str])
     look_again_at: float | None = None

@@ -16,7 +16,7 @@ from claudine_mcp.core.admission.slots import Slots
 from claudine_mcp.core.admission.starts import Bucket
 from claudine_mcp.core.demand import Need
 from claudine_mcp.core.disk import FREE_BYTES, least_free_bytes
-from claudine_mcp.core.models import JSON, Kind
+from claudine_mcp.core.models import JSON
 from claudine_mcp.core.requeue import spread_s
 from claudine_mcp.core.states import Outcome
 
@@ -43,6 +43,7 @@ class _Walk:
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
         self._decisions = Decisions()
+        self._displaced = {task.id for task in situation.displaced}
         self._busy_sessions = dict(situation.busy_sessions)
         by_id = {task.id: task for task in situation.waiting}
         active = {task.id for task in situation.active}
@@ -61,7 +62,11 @@ class _Walk:
     def take(self) -> Decisions:
         now, ageing_s, decisions = self._situation.now, self._situation.ageing_s, self._decisions
         line = sorted(
-            ((order(task, now, ageing_s), task) for task in self._situation.waiting), key=itemgetter(0)
+            (
+                (order(task, now, ageing_s), task)
+                for task in (*self._situation.waiting, *self._situation.displaced)
+            ),
+            key=itemgetter(0),
         )
         for (its_rank, _, _), task in line:
             failed, pending = _dependencies(task, self._situation.outcomes)
@@ -69,7 +74,7 @@ class _Walk:
                 decisions.skip[task.id] = failed
                 continue
             hold = self._not_yet(task, pending) or self._no_room(task, its_rank)
-            if hold is not None:
+            if hold is not None and task.id not in self._displaced:
                 decisions.hold[task.id] = hold
         if self._claims.end_at is not None and decisions.hold:
             self._look_again(self._claims.end_at)
@@ -91,15 +96,16 @@ class _Walk:
             return _until(task, task.not_before)
         memory = situation.memory
         hold = self._claude_hold(task)
-        if hold is None and memory is not None and task.id not in memory.but_for:
+        if hold is None and memory is not None and memory.applies_to(task):
             hold = memory.hold
-        if hold is None and task.session is not None and task.session in self._busy_sessions:
-            hold = {"rule": "session", "taskIds": [self._busy_sessions[task.session]]}
+        session = None if task.is_stopped else task.session
+        if hold is None and session is not None and session in self._busy_sessions:
+            hold = {"rule": "session", "taskIds": [self._busy_sessions[session]]}
         return hold
 
     def _claude_hold(self, task: Waiting) -> JSON | None:
         hold = self._situation.claude_hold
-        if task.kind is not Kind.CLAUDE or hold is None:
+        if hold is None or not task.starts_claude:
             return None
         until = _own_time(task, hold)
         if self._situation.now >= until:
@@ -121,7 +127,7 @@ class _Walk:
             is_alone and hold["rule"] == "reserved" and self._claims.serves(task.id)
         ):
             return self._with_next_slot(hold)
-        if task.kind is Kind.CLAUDE and self._bucket is not None:
+        if self._bucket is not None and task.starts_claude:
             until = self._bucket.next_at
             if until > self._situation.now:
                 self._look_again(until)
@@ -181,7 +187,7 @@ class _Walk:
 
     def _with_next_slot(self, hold: JSON) -> JSON:
         """Name whose end is expected to give a slot: each that is held by a cap takes the next one."""
-        if hold["rule"] == "reserved":
+        if hold["rule"] in {"reserved", "displaced"}:
             return hold
         if self._ends is None:
             self._ends = [item.as_next() for item in first_to_end(self._endings)]
@@ -191,12 +197,13 @@ class _Walk:
 
     def _admit(self, task: Waiting, claim: Claim) -> None:
         need = claim.need
-        self._decisions.admit.append(task.id)
+        is_displaced = task.id in self._displaced
+        (self._decisions.go_on if is_displaced else self._decisions.admit).append(task.id)
         if task.session is not None:
             self._busy_sessions[task.session] = task.id
-        self._slots.take(task)
+        self._slots.take(task, is_displaced=is_displaced)
         self._claims.start(task.id)
-        if task.kind is Kind.CLAUDE and self._bucket is not None:
+        if self._bucket is not None and task.starts_claude:
             self._bucket.take()
         if self._room is not None and task.need is not None:
             self._room.take(need)

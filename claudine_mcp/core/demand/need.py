@@ -26,3 +26,13 @@ class Need(NamedTuple):
         if self.mean_bytes >= floor_bytes:
             return self
         return self._replace(mean_bytes=floor_bytes, p90_bytes=max(floor_bytes, self.p90_bytes))
+
+    def besides(self, held_bytes: float) -> Need:
+        """Give what a task needs that holds so much already.
+
+        Half of the p90 must be there for a start; what is held is all there.
+        """
+        return self._replace(
+            mean_bytes=max(0.0, self.mean_bytes - held_bytes),
+            p90_bytes=max(0.0, self.p90_bytes - 2 * held_bytes),
+        )

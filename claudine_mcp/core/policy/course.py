@@ -49,11 +49,13 @@ def _follow_phase(record: Record, task: Standing, now: float) -> None:
             record.is_awake = True
         record.phase, record.trial_since = Phase.STOPPED, None
         # Stopped before the machine was started anew, or the registry restored: for the usual reason, then.
-        record.cause = record.cause or Cause.MACHINE
+        record.cause = record.cause or (Cause.PRIORITY if task.displaced_for else Cause.MACHINE)
         record.size_bytes = max(record.size_bytes, task.memory_bytes)
 
 
 def _runs(record: Record, now: float) -> None:
+    if record.phase in {Phase.STOPPING, Phase.HIBERNATING}:
+        record.refused_at = now
     if record.phase is Phase.STOPPED:
         # Not we: the user has let it go on, and for that reason it is not stopped again.
         if record.cause is not None and record.cause not in record.allowed:

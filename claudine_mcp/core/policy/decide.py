@@ -114,7 +114,7 @@ class _Turn:
             task = max(willing, key=lambda task: (task.priority, task.memory_bytes, task.task_id))
             self._stop(Action.HIBERNATE, Cause.MACHINE, task)
             return True
-        for task in sorted(self._protected(), key=_first_to_be_stopped):
+        for task in sorted(self._protected(), key=first_to_be_stopped):
             is_last = len(self._running) == 1
             if self._was_just_allowed(task) or (is_last and not self._exhausts(task)):
                 continue
@@ -137,7 +137,7 @@ class _Turn:
 
     def _enforce_limit(self) -> bool:
         """Stop a task that is above its own limit, or was once more when its trial was over."""
-        for task in sorted(self._protected(), key=_first_to_be_stopped):
+        for task in sorted(self._protected(), key=first_to_be_stopped):
             record = self.state.record(task.task_id)
             if record.over_since is None or Cause.LIMIT in record.allowed:
                 continue
@@ -266,6 +266,8 @@ class _Turn:
             record.trials += 1
             record.trial_since = self._now
         self.state.resumed_at, self.state.room_since = self._now, None
+        if record.cause is Cause.MACHINE:
+            self.state.let_go_on_at = self._now
         self._decide(action, cause, task, {"trial": record.trials} if action is Action.TRIAL else {})
 
     # -- telling ----------------------------------------------------------------------------------------
@@ -302,8 +304,8 @@ class _Turn:
         self._decisions.append(Decision(action, cause, task_id, {**numbers, **(data or {})}))
 
 
-def _first_to_be_stopped(task: Standing) -> tuple[bool, int, float, int, str]:
-    """What takes more than it may, then what matters least, then what grows fastest; then the largest."""
+def first_to_be_stopped(task: Standing) -> tuple[bool, int, float, int, str]:
+    """The order: what takes more than it may, what matters least, what grows fastest; then the largest."""
     return (not task.is_over_request, -task.priority, -task.growth, -task.memory_bytes, task.task_id)
 
 

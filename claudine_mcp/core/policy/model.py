@@ -34,6 +34,7 @@ class Cause(StrEnum):
         DEADLOCK: nothing moves in the task any more.
         ROOM: there is room for what was stopped.
         ALONE: nothing else of ours runs.
+        PRIORITY: a more important task waits for what this one takes, or waits no longer.
     """
 
     MACHINE = "machine"
@@ -42,6 +43,7 @@ class Cause(StrEnum):
     DEADLOCK = "deadlock"
     ROOM = "room"
     ALONE = "alone"
+    PRIORITY = "priority"
 
 
 class Condition(StrEnum):
@@ -58,8 +60,11 @@ class Standing:
     """A task, as the policy sees it.
 
     Attributes:
-        level: only at `protective` anything is done to it on account of memory.
+        level: only at `protective` anything is done to it on account of memory; for a more important one P2 is stopped
+            at `active`, too.
         stopped_by: of one that does not run: "user", "policy" or "other"; "" where it runs.
+        displaced_for: the task for which it was stopped; "" if it was stopped for another reason, or runs.
+        cpu: processors that it uses.
         memory_bytes: of its tree (PSS); of a hibernated one 0.
         growth: bytes a second over its last minute.
         leak: bytes a second by which it grows evenly; 0 where it does not.
@@ -75,6 +80,8 @@ class Standing:
     level: Level = Level.PROTECTIVE
     condition: Condition = Condition.RUNNING
     stopped_by: str = ""
+    displaced_for: str = ""
+    cpu: float = 0.0
     memory_bytes: int = 0
     growth: float = 0.0
     leak: float = 0.0
@@ -125,6 +132,7 @@ class Pace:
         leak_s: a task whose even growth alone would use up what is available so soon exhausts the machine.
         room: times the reserve that must be available for something to go on.
         well: times the reserve at which the machine is no longer short.
+        load_s: between two displacements for processors, since a load is a mean of so long.
     """
 
     dwell_s: float = 5.0
@@ -138,6 +146,7 @@ class Pace:
     leak_s: float = 120.0
     room: float = 2.0
     well: float = 1.25
+    load_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

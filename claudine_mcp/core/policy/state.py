@@ -42,6 +42,9 @@ class Record:
         is_asked: whether the user was asked what to do.
         is_kept: whether a checkpoint was made because it is deadlocked.
         is_awake: whether it could not be hibernated when that was tried.
+        refused_at: when it was last seen to run on though it was to be stopped.
+        load: the runnable processes that it was taken to account for when it was displaced.
+        returned_at: when it was last let go on after it had been displaced.
     """
 
     phase: Phase = Phase.NONE
@@ -57,6 +60,9 @@ class Record:
     is_asked: bool = False
     is_kept: bool = False
     is_awake: bool = False
+    refused_at: float | None = None
+    load: float = 0.0
+    returned_at: float | None = None
 
     @property
     def is_going_on(self) -> bool:
@@ -79,27 +85,50 @@ class Record:
 
 
 @dataclass(slots=True)
+class Displacing:
+    """What is remembered of displacing. Times are seconds of the monotonic clock.
+
+    Attributes:
+        pressed_since: since when a task has waited for what less important ones take.
+        acted_at: when something was displaced last.
+        room_since: since when there has been room for one that was.
+        returned_at: when one of them went on last.
+        dwell_s: how long there must be room now; None: as long as usual.
+    """
+
+    pressed_since: float | None = None
+    acted_at: float | None = None
+    room_since: float | None = None
+    returned_at: float | None = None
+    dwell_s: float | None = None
+
+
+@dataclass(slots=True)
 class State:
     """What the policy remembers. Times are seconds of the monotonic clock.
 
     Attributes:
         short_since: since when available memory has been below the reserve; None: it is not.
         acted_at: when something was stopped last.
-        resumed_at: when something went on last.
+        resumed_at: when something went on last; None: memory was short again soon after it.
+        let_go_on_at: when something went on last that was stopped for the machine's memory.
         dwell_s: how long there must be room now; None: as long as usual.
         room_since: since when there has been room for what comes next.
         stuck_since: since when nothing more can be done.
         is_asked: whether the user was asked what to do about the machine.
+        displacing: what concerns priorities.
         records: by task.
     """
 
     short_since: float | None = None
     acted_at: float | None = None
     resumed_at: float | None = None
+    let_go_on_at: float | None = None
     dwell_s: float | None = None
     room_since: float | None = None
     stuck_since: float | None = None
     is_asked: bool = False
+    displacing: Displacing = field(default_factory=Displacing)
     records: dict[str, Record] = field(default_factory=dict[str, Record])
 
     def copy(self) -> State:
@@ -107,7 +136,19 @@ class State:
         records = {
             task_id: replace(record, allowed=[*record.allowed]) for task_id, record in self.records.items()
         }
-        return replace(self, records=records)
+        return replace(self, records=records, displacing=replace(self.displacing))
+
+    def at_ease(self) -> State:
+        """Give what is left to remember when protective mode has nothing to do: what concerns priorities."""
+        kept = {
+            task_id: record
+            for task_id, record in self.copy().records.items()
+            if record.cause is Cause.PRIORITY
+            or Cause.PRIORITY in record.allowed
+            or record.returned_at is not None
+            or record.refused_at is not None
+        }
+        return State(displacing=replace(self.displacing), records=kept)
 
     @property
     def is_short_of_memory(self) -> bool:
@@ -129,5 +170,6 @@ class State:
         if stored is None:
             return cls()
         values: JSON = dict(stored)
+        values["displacing"] = Displacing(**stored.get("displacing", {}))
         values["records"] = {task_id: Record.of(item) for task_id, item in stored["records"].items()}
         return cls(**values)

@@ -186,14 +186,10 @@ CREATE TABLE reservations (
     memory_bytes INTEGER NOT NULL,
     slots INTEGER NOT NULL,
     task_id TEXT UNIQUE REFERENCES tasks (id) ON DELETE CASCADE,
-    until REAL,
+    until REAL NOT NULL,
     at REAL NOT NULL,
-    by TEXT NOT NULL,
-    CHECK (task_id IS NOT NULL OR until IS NOT NULL)
+    by TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER reservation_used AFTER UPDATE OF state ON tasks WHEN new.state NOT IN ('queued', 'starting') BEGIN
-    DELETE FROM reservations WHERE task_id = new.id;
-END;
 
 DROP INDEX events_by_task;
 CREATE INDEX events_by_task ON events (task_id, seq, severity, type);

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from typing import Final
 
-from claudine_mcp.core.admission.reserving import expected_bytes, never_fits
+from claudine_mcp.core.admission import Reservation, Situation
+from claudine_mcp.core.admission.reserving import USUAL_S, Cost, costs, expected_bytes, never_fits
+from claudine_mcp.core.admission.soft_cap import SoftCap
 from claudine_mcp.core.errors import NotNow
 from claudine_mcp.core.models import JSON, Command, Event, Severity, Task
 from claudine_mcp.core.states import State
@@ -17,72 +19,113 @@ from claudine_mcp.registry.reservations import (
     Reserved,
     add_reservation,
     delete_reservation,
-    drop_expired,
+    next_end,
+    over_reservations,
     reservations,
+    reservations_for,
 )
+from claudine_mcp.registry.situation import Standing, read_situation, standing
 from claudine_mcp.registry.tasks import get_task
 from claudine_mcp.supervisor.context import Context
+from claudine_mcp.supervisor.survey import Survey
 
-log = logging.getLogger(__name__)
-
-RESERVED: Final = "queue:reserved"
-RELEASED: Final = "queue:released"
+MOST_NAMED: Final = 20
+"""So many tasks that a reservation delays are named; the others are counted."""
 _NOT_FOR: Final = {
     State.HIBERNATED: "ResumeTask queues it, and then something can be kept for it",
     State.ENDED: "RetryTask queues it again",
 }
+_WHY: Final = {
+    "expired": "its time is over",
+    "used": "its task has started",
+    "ended": "its task has ended without having started",
+}
 
 
 class Reserving:
-    """Carries out `reserve`, which also releases, and drops what is over.
+    """Carries out `reserve`, which also releases, and removes what is over.
 
     Args:
         ctx: the supervisor's surroundings.
+
+    Attributes:
+        ends_at: when the next reservation ends by itself, seconds since the epoch; None: none does.
     """
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._survey = Survey(ctx)
+        self._has_any = True  # until it was looked whether a supervisor before this one has left some
+        self.ends_at: float | None = None
 
     async def reserve(self, command: Command) -> None:
-        """Keep something free, or release it.
+        """Keep something free, or release it; say so, and answer: one transaction.
 
         Raises:
             NotNow: so much can never be free, the task does not wait, or what is to be released is not there.
+            TaskNotFound: the task was removed.
         """
+        self._has_any = True
         if "release" in command.args:
             await self._release(command, command.args["release"])
-            return
-        situation = await self._ctx.situation()
-        now = self._ctx.wall()
-        async with self._ctx.db.write() as tx:
-            task = None if command.task_id is None else await self._waiting(tx, command.task_id)
-            memory: int | None = command.args.get("memoryBytes")
-            if memory is None:
-                known = next((each for each in situation.waiting if each.id == command.task_id), None)
-                memory = 0 if known is None else expected_bytes(known, situation.n_sigma)
-            lasts_ms: int | None = command.args.get("durationMs")
-            wanted = Reserved(
-                command.args["reservationId"],
-                memory,
-                command.args["slots"],
-                command.task_id,
-                None if lasts_ms is None else now + lasts_ms / 1000,
-                at=now,
-                by=command.origin.get("by", "the user"),
-            )
-            if (problem := never_fits(wanted, situation)) is not None:
-                raise NotNow(problem)
-            await add_reservation(tx, wanted)
-            await add_event(tx, _told(RESERVED, Severity.NOTICE, f"{said(wanted, task)}, by {wanted.by}", wanted, now))
-            await finish_command(tx, command.id, {"changed": True, "reservationId": wanted.id}, now)
+        else:
+            await self._reserve(command)
         self._ctx.trace("reserve-committed")
 
-    async def _waiting(self, tx: Transaction, task_id: str) -> Task:
-        task = await get_task(tx, task_id)
-        if task.state is State.QUEUED:
-            return task
-        instead = _NOT_FOR.get(task.state, "it has what it needs")
-        raise NotNow(f"taskId: task {task.id} is {task.state}; something can be kept for a queued task: {instead}")
+    async def _reserve(self, command: Command) -> None:
+        situation = await self._situation()
+        async with self._ctx.db.write() as tx:
+            task = None if command.task_id is None else await _waiting(tx, command.task_id)
+            wanted = self._wanted(command, task, situation)
+            if (problem := never_fits(wanted, situation)) is not None:
+                raise NotNow(problem)
+            for gone in [] if task is None else await reservations_for(tx, task.id):
+                await self._drop(tx, gone, f"reservation {wanted.id} takes its place", "replaced")
+            delays = await _delays(tx, costs(situation, wanted))
+            text = f"{said(wanted, task)}. By {wanted.by}, reservation {wanted.id}"
+            event = Event(
+                "queue:reserved",
+                Severity.NOTICE,
+                text,
+                wanted.at,
+                data={**_data(wanted), "by": wanted.by, "delays": delays["count"]},
+            )
+            await add_reservation(tx, wanted)
+            await add_event(tx, event)
+            result: JSON = {"changed": True, "said": said(wanted, task), "delays": delays}
+            await finish_command(tx, command.id, result, wanted.at)
+
+    async def _situation(self) -> Situation:
+        """Give what admission would go by now."""
+        ctx, machine = self._ctx, await self._survey.machine()
+        usual = ctx.settings.limits.soft_max_concurrent
+        async with ctx.db.read() as tx:
+            known = await standing(tx) or Standing(0.0, SoftCap(usual, usual))
+            going_by = replace(known, at=ctx.wall(), machine=machine, memory=ctx.memory_hold)
+            return await read_situation(tx, ctx.settings, ctx.demand, ctx.memory, going_by)
+
+    def _wanted(self, command: Command, task: Task | None, situation: Situation) -> Reserved:
+        now, args = self._ctx.wall(), command.args
+        memory: int | None = args.get("memoryBytes")
+        if memory is None:
+            known = next((each for each in situation.waiting if each.id == command.task_id), None)
+            memory = 0 if known is None else expected_bytes(known, situation.n_sigma)
+        lasts_ms: int | None = args.get("durationMs")
+        if lasts_ms is None:
+            # What it is kept for may have its time: it is needed from then on.
+            begins = now if task is None or task.not_before is None else max(now, task.not_before)
+            until = begins + USUAL_S
+        else:
+            until = now + lasts_ms / 1000
+        return Reserved(
+            args["reservationId"],
+            memory,
+            args["slots"],
+            command.task_id,
+            until,
+            at=now,
+            by=command.origin.get("by", "the user"),
+        )
 
     async def _release(self, command: Command, reservation_id: str) -> None:
         now = self._ctx.wall()
@@ -90,28 +133,57 @@ class Reserving:
             found = next((each for each in await reservations(tx, now) if each.id == reservation_id), None)
             if found is None:
                 raise NotNow(f"release: reservation {reservation_id} is over, or its task has started")
-            await delete_reservation(tx, found.id)
             by = command.origin.get("by", "the user")
-            text = f"{human(found)} are free for others again: released by {by}"
-            await add_event(tx, _told(RELEASED, Severity.NOTICE, text, found, now, why="released"))
-            await finish_command(tx, command.id, {"changed": True, "reservationId": found.id}, now)
-        self._ctx.trace("reserve-committed")
+            text = await self._drop(tx, found, f"released by {by}", "released")
+            await finish_command(tx, command.id, {"changed": True, "said": text}, now)
 
-    async def drop_expired(self) -> None:
-        """Remove the reservations whose time is over, and say so."""
+    async def sweep(self) -> None:
+        """Remove the reservations that are over, and say why."""
+        if not self._has_any:
+            return
         now = self._ctx.wall()
         async with self._ctx.db.read() as tx:
-            known = await expired(tx, now)
-        if not known:
-            return
-        async with self._ctx.db.write() as tx:
-            for each in await drop_expired(tx, now):
-                text = f"{human(each)} are free for others again: the time of reservation {each.id} is over"
-                await add_event(tx, _told(RELEASED, Severity.INFO, text, each, now, why="expired"))
-        self._ctx.admission_due = True
+            over = await over_reservations(tx, now)
+        if over:
+            async with self._ctx.db.write() as tx:
+                for each, why in over:
+                    await self._drop(tx, each, _WHY[why], why)
+            self._ctx.admission_due = True
+            self._ctx.trace("reservations-swept")
+        async with self._ctx.db.read() as tx:
+            count, self.ends_at = await next_end(tx, now)
+        self._has_any = bool(count)
+
+    async def _drop(self, tx: Transaction, gone: Reservation, reason: str, why: str) -> str:
+        """Remove one and say so; give what was said."""
+        text = f"not kept free any more: {amount(gone)}; {reason} (reservation {gone.id})"
+        if await delete_reservation(tx, gone.id):
+            data = {**_data(gone), "why": why}
+            severity = Severity.NOTICE if why == "released" else Severity.INFO
+            await add_event(tx, Event("queue:released", severity, text, self._ctx.wall(), data=data))
+        return text
 
 
-def human(reservation: Reserved) -> str:
+async def _waiting(tx: Transaction, task_id: str) -> Task:
+    task = await get_task(tx, task_id)
+    if task.state is State.QUEUED:
+        return task
+    instead = _NOT_FOR.get(task.state, "it has what it needs")
+    raise NotNow(
+        f"taskId: task {task.id} is {task.state}; something can be kept for a queued task: {instead}"
+    )
+
+
+async def _delays(tx: Transaction, found: list[Cost]) -> JSON:
+    """Give the tasks that would start now but for a reservation: how many, and the first ones by name."""
+    named = [
+        {"taskId": cost.task_id, "name": (await get_task(tx, cost.task_id)).name, "rule": cost.rule}
+        for cost in found[:MOST_NAMED]
+    ]
+    return {"count": len(found), "named": named}
+
+
+def amount(reservation: Reservation) -> str:
     """Name what is kept."""
     slots = f"{reservation.slots} {'slot' if reservation.slots == 1 else 'slots'}"
     if not reservation.memory_bytes:
@@ -120,21 +192,19 @@ def human(reservation: Reserved) -> str:
     return f"{memory} and {slots}" if reservation.slots else memory
 
 
-def said(reservation: Reserved, task: Task | None) -> str:
+def said(reservation: Reservation, task: Task | None) -> str:
     """Say what is kept, for whom and how long."""
-    ends = [] if task is None else [f"task {task.name} ({task.id}) starts"]
+    ends = [] if task is None else [f"until task {task.name} ({task.id}) starts"]
     if reservation.until is not None:
-        ends.append(format_time(reservation.until))
-    return f"{human(reservation)} are kept free until {' or '.join(ends)}"
+        ends.append(f"until {format_time(reservation.until)}" + (" at the latest" if ends else ""))
+    return f"kept free: {amount(reservation)}, {', '.join(ends)}"
 
 
-def _told(type_: str, severity: Severity, text: str, about: Reserved, at: float, **more: str) -> Event:
-    data: JSON = {
+def _data(about: Reservation) -> JSON:
+    return {
         "reservationId": about.id,
         "memoryBytes": about.memory_bytes,
         "slots": about.slots,
         **({} if about.until is None else {"until": format_time(about.until)}),
         **({} if about.task_id is None else {"taskId": about.task_id}),
-        **more,
     }
-    return Event(type_, severity, text, at, data=data)

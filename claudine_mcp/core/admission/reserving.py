@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from claudine_mcp.core.admission.decide import decide
 from claudine_mcp.core.admission.model import Reservation, Situation, Waiting
+from claudine_mcp.core.admission.walk import decide
 from claudine_mcp.core.units import human_size
+
+USUAL_S: Final = 3600.0
+"""So long something is kept where nobody says how long: what is forgotten, or kept for a task that cannot start for
+another reason, must not hold the others for ever."""
+LONGEST_S: Final = 7 * 86_400.0
 
 
 class Cost(NamedTuple):
@@ -32,15 +38,12 @@ def never_fits(wanted: Reservation, situation: Situation) -> str | None:
         wanted: what is to be reserved; what is reserved for the same task already gives way to it.
         situation: with the reservations in force, and the machine.
     """
-    others = [
-        item
-        for item in situation.reservations
-        if item.id != wanted.id and (wanted.task_id is None or item.task_id != wanted.task_id)
-    ]
-    slots = sum(item.slots for item in others)
-    if wanted.slots > situation.caps.soft - slots:
+    others = without(situation.reservations, wanted)
+    slots, caps = sum(item.slots for item in others), situation.caps
+    most_slots = caps.soft if caps.configured is None else caps.configured
+    if wanted.slots > most_slots - slots:
         return (
-            f"slots: {wanted.slots} can never be free together: {situation.caps.soft} tasks may be active at once "
+            f"slots: {wanted.slots} can never be free together: {most_slots} tasks may be active at once "
             f"(limits.softMaxConcurrent), and {slots} of these are reserved already"
         )
     machine = situation.machine
@@ -57,9 +60,23 @@ def never_fits(wanted: Reservation, situation: Situation) -> str | None:
     )
 
 
-def costs(situation: Situation, reservation_id: str) -> list[Cost]:
-    """Give the queued tasks that would start now but for a reservation, in the order in which they would."""
-    others = [item for item in situation.reservations if item.id != reservation_id]
+def without(known: Iterable[Reservation], wanted: Reservation) -> list[Reservation]:
+    """Give those that stay when another one is made: one for the same task gives way to it."""
+    return [
+        item
+        for item in known
+        if item.id != wanted.id and (wanted.task_id is None or item.task_id != wanted.task_id)
+    ]
+
+
+def costs(situation: Situation, wanted: Reservation) -> list[Cost]:
+    """Give the queued tasks that would start now but for a reservation, in the order in which they would.
+
+    Args:
+        situation: as it is without it.
+        wanted: the reservation.
+    """
+    others = without(situation.reservations, wanted)
     free = decide(replace(situation, reservations=others)).admit
-    held = decide(situation).hold
+    held = decide(replace(situation, reservations=[*others, wanted])).hold
     return [Cost(task_id, held[task_id]["rule"]) for task_id in free if task_id in held]

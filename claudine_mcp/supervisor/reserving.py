@@ -145,6 +145,7 @@ class Reserving:
         async with self._ctx.db.read() as tx:
             over = await over_reservations(tx, now)
         if over:
+            self.ends_at = None  # where the disk is full, it is tried again with the next pass, not at once
             async with self._ctx.db.write() as tx:
                 for each, why in over:
                     await self._drop(tx, each, _WHY[why], why)

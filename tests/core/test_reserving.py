@@ -63,8 +63,8 @@ def test_a_reservation_that_takes_the_place_of_another_costs_only_what_is_more()
             "memory: 14 GB can never be free: there are 16 GB, of which 2 GB",
         ),
         (Reservation("r", 9 * GB, 0), [Reservation("o", 6 * GB)], "6 GB reserved already, which leaves 8 GB"),
-        (Reservation("r", 0, 5), [], "slots: 5 can never be free together: 4 tasks may be active at once"),
-        (Reservation("r", 0, 3), [Reservation("o", 0, 2)], "and 2 of these are reserved already"),
+        (Reservation("r", 0, 5), [], "slots: 5 can never be free together: 4 may be active at once"),
+        (Reservation("r", 0, 3), [Reservation("o", 0, 2)], "2 of these are reserved already"),
     ],
 )
 def test_what_can_never_be_free_is_refused_with_the_numbers(

@@ -76,18 +76,20 @@ async def test_slots_are_kept_from_the_queue_until_they_are_released(home: Home)
 async def test_who_would_start_now_is_named_in_the_answer(home: Home) -> None:
     home.configure(limits=ONE)
     async with home.front() as front:
-        first = await reserve(front, slots=1)
-        task = await front.submit_command(CommandRequest("true", name="the nightly build"))
         late = await front.submit_command(CommandRequest("true", not_before=FAR))
+        first = await reserve(front, task_id=late.id, memory="1MB")
+        assert (first.delayed, first.delays) == (0, None)
+        assert "No task that could start now has to wait for it" in first.done
+        task = await front.submit_command(CommandRequest("true", name="the nightly build"))
         await held(front, task)
-        with pytest.raises(NotNow, match="slots: 1 can never be free together: 1 tasks may be active"):
+        with pytest.raises(NotNow, match="slots: 1 can never be free together: 1 may be active at once"):
             await reserve(front, slots=1)
-        # Where slots are not what is short, what it costs is told in memory.
-        costs = await reserve(front, task_id=late.id, slots=0, memory="1MB")
-        assert (costs.delayed, costs.delays) == (0, None)
-        assert "No task that could start now has to wait for it" in costs.done
-        await front.cancel(late.id)
-        await reserve(front, release=first.reservation_id)
+        # In the place of the first one: without either, the build would start.
+        again = await reserve(front, task_id=late.id, memory="2MB")
+        (delayed,) = again.delays or []
+        assert (delayed.task_id, delayed.name, delayed.rule) == (task.id, task.name, "reserved")
+        assert f"Without it, this task would start now: the nightly build ({task.id})" in again.done
+        await reserve(front, release=again.reservation_id)
         await ended(front, task)
 
 

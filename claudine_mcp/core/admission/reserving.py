@@ -43,8 +43,8 @@ def never_fits(wanted: Reservation, situation: Situation) -> str | None:
     most_slots = caps.soft if caps.configured is None else caps.configured
     if wanted.slots > most_slots - slots:
         return (
-            f"slots: {wanted.slots} can never be free together: {most_slots} tasks may be active at once "
-            f"(limits.softMaxConcurrent), and {slots} of these are reserved already"
+            f"slots: {wanted.slots} can never be free together: {most_slots} may be active at once "
+            f"(limits.softMaxConcurrent), {slots} of these are reserved already"
         )
     machine = situation.machine
     if machine is None:

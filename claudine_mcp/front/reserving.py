@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from claudine_mcp.core.admission.reserving import LONGEST_S
 from claudine_mcp.core.errors import InvalidInput, ReservationNotFound
 from claudine_mcp.core.models import JSON, CommandKind
 from claudine_mcp.core.units import describe, human_duration, parse_duration_ms, parse_size_bytes
@@ -82,6 +81,8 @@ async def reserve_capacity(front: Front, request: CapacityRequest) -> Capacity:
 
 
 def _arguments(request: CapacityRequest) -> JSON:
+    from claudine_mcp.core.admission.reserving import LONGEST_S  # noqa: PLC0415 - start-up time
+
     slots = 1 if request.slots is None else request.slots
     if not 0 <= slots <= MOST_SLOTS:
         raise InvalidInput(

@@ -21,6 +21,7 @@ from claudine_mcp.cli.events import events
 from claudine_mcp.cli.logs import logs
 from claudine_mcp.cli.metrics import metrics
 from claudine_mcp.cli.pausing import pause
+from claudine_mcp.cli.reserving import reserve
 from claudine_mcp.cli.restoring import restore
 from claudine_mcp.cli.run import run
 from claudine_mcp.cli.speaking import answer, send
@@ -43,6 +44,7 @@ COMMANDS: tuple[tuple[str, Callable[..., int]], ...] = (
     ("hibernate", hibernate),
     ("resume", resume),
     ("pause", pause),
+    ("reserve", reserve),
     ("retry", retry),
     ("checkpoints", checkpoints),
     ("restore", restore),

@@ -14,7 +14,7 @@ from claudine_mcp.core.units import format_time, human_duration, human_size, par
 from claudine_mcp.front.alert_views import AlertView
 from claudine_mcp.front.health.findings import plural
 from claudine_mcp.front.progress_views import EtaView, ProgressView
-from claudine_mcp.front.system_views import Machine
+from claudine_mcp.front.system_views import Machine, ReservationView
 from claudine_mcp.front.views import SampleView, TaskRow, TaskView, row_of
 from claudine_mcp.front.worktree_views import WorktreeView
 
@@ -52,6 +52,22 @@ def alerts_table(alerts: Sequence[AlertView]) -> None:
     ]
     table(["ALERT", "SEVERITY", "SINCE", "WHAT"], cells, shorten=3)
     say("`claudine-mcp answer ALERT continue`, or `snooze`; `cancel` ends the task")
+
+
+def reservations_table(reservations: Sequence[ReservationView]) -> None:
+    """Write what is kept free, a line each."""
+    cells = [
+        [
+            each.reservation_id,
+            human_size(each.memory_bytes),
+            str(each.slots),
+            each.until,
+            each.task_id or "",
+            each.by,
+        ]
+        for each in reservations
+    ]
+    table(["ID", "MEMORY", "SLOTS", "UNTIL", "FOR TASK", "BY"], cells, shorten=5)
 
 
 def rows_table(rows: Sequence[TaskRow]) -> None:

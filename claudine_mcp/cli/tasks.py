@@ -26,6 +26,7 @@ from claudine_mcp.cli.showing import (
     alerts_table,
     heading,
     machine_lines,
+    reservations_table,
     rows_table,
     task_fields,
     tasks_table,
@@ -139,6 +140,10 @@ def _show_overview(whole: Overview) -> None:
         say()
         heading("Alerts")
         alerts_table(alerts)
+    if whole.reservations:
+        say()
+        heading("Reserved")
+        reservations_table(whole.reservations)
     if whole.queued:
         say()
         heading("Queued")

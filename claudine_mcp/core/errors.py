@@ -116,6 +116,21 @@ class CheckpointNotFound(NotFound):
         )
 
 
+class ReservationNotFound(NotFound):
+    """No reservation has this id, nor does exactly one begin with it.
+
+    Args:
+        wanted: what was asked for.
+        known: the ids of those in force.
+    """
+
+    def __init__(self, wanted: str, known: Iterable[str]) -> None:
+        there = ", ".join(known) or "none"
+        super().__init__(
+            f"release: there is no reservation {wanted[:80]!r}, or not any more (in force: {there})"
+        )
+
+
 class IllegalTransition(ClaudineError):
     """A state machine was asked for a step that its table does not have."""
 

@@ -11,6 +11,8 @@ TYPES: Final = frozenset(
         "limit:concurrency",
         "monitoring:configured",
         "queue:paused",
+        "queue:released",
+        "queue:reserved",
         "queue:resumed",
         "supervisor:adopted",
         "supervisor:started",

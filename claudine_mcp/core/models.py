@@ -60,6 +60,7 @@ class CommandKind(StrEnum):
     CHECKPOINT = "checkpoint"
     RESTORE = "restore"
     PAUSE = "pause"
+    RESERVE = "reserve"
     FORGET = "forget"
 
 

@@ -15,6 +15,7 @@ from claudine_mcp.core.states import ACTIVE, State
 from claudine_mcp.front.alert_views import alert_view
 from claudine_mcp.front.front import Front
 from claudine_mcp.front.metrics import machine
+from claudine_mcp.front.reservation_views import reservation_view
 from claudine_mcp.front.supervision import ensure_supervisor
 from claudine_mcp.front.system_views import Concurrency, Overview, QueuedTask, SupervisorView
 from claudine_mcp.front.views import first_questions, queue_view, row_of
@@ -23,6 +24,7 @@ from claudine_mcp.host.processes import is_alive
 from claudine_mcp.registry.alerts import open_alerts
 from claudine_mcp.registry.commands import open_questions
 from claudine_mcp.registry.leases import Holder, holder
+from claudine_mcp.registry.reservations import reservations
 from claudine_mcp.registry.tasks import count_by_state, has_work, tasks_in
 
 MAX_ACTIVE, MAX_QUEUED, MAX_ALERTS = 50, 20, 20
@@ -40,12 +42,14 @@ async def overview(front: Front) -> Overview:
         queued = await tasks_in(tx, [State.QUEUED], MAX_QUEUED)
         asked = first_questions(await open_questions(tx))
         alerts = await open_alerts(tx, time.time())
+        reserved = await reservations(tx, time.time())
         work = await has_work(tx)
         last = await holder(tx)
     return Overview(
         counts={str(state): count for state, count in counts.items()},
         active=[row_of(task, asked.get(task.id)) for task in active],
         queued=_queued(queued),
+        reservations=[reservation_view(each) for each in reserved] or None,
         open_alerts=[alert_view(alert.event) for alert in alerts[:MAX_ALERTS]] or None,
         supervisor=SupervisorView(
             alive=held,

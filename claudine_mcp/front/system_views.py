@@ -98,12 +98,26 @@ class Machine(View):
     history: MachineHistory | None = None
 
 
+class ReservationView(View):
+    """Memory and slots that are kept free."""
+
+    reservation_id: str
+    memory_bytes: int
+    slots: int
+    task_id: str | None = Field(default=None, description="for whom; it ends when that task starts")
+    until: str
+    by: str
+
+
 class Overview(View):
     """What is going on."""
 
     counts: dict[str, int] = Field(description="tasks by state; states without any are left out")
     active: list[TaskRow]
     queued: list[QueuedTask] = Field(description="in the order in which they would start")
+    reservations: list[ReservationView] | None = Field(
+        default=None, description="what is kept free; ReserveCapacity"
+    )
     open_alerts: list[AlertView] | None = Field(
         default=None, description="what is wrong, most severe first; whosoever's"
     )

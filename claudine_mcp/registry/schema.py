@@ -181,6 +181,16 @@ CREATE TABLE checkpoints (
 ) STRICT;
 CREATE INDEX checkpoints_by_task ON checkpoints (task_id, seq);
 
+CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    memory_bytes INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    task_id TEXT UNIQUE REFERENCES tasks (id) ON DELETE CASCADE,
+    until REAL NOT NULL,
+    at REAL NOT NULL,
+    by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 DROP INDEX events_by_task;
 CREATE INDEX events_by_task ON events (task_id, seq, severity, type);
 CREATE INDEX events_by_type ON events (type, severity, seq, task_id);

@@ -15,6 +15,7 @@ from claudine_mcp.core.models import JSON, Kind, Priority
 from claudine_mcp.registry.database import Transaction
 from claudine_mcp.registry.paused import paused
 from claudine_mcp.registry.queue import active_tasks, busy_sessions, displaced_tasks, waiting_tasks
+from claudine_mcp.registry.reservations import reservations
 from claudine_mcp.registry.rows import dump
 from claudine_mcp.registry.tasks import outcomes_of
 
@@ -116,6 +117,7 @@ async def read_situation(
         claude_hold=going_by.claude_hold,
         memory=going_by.memory,
         paused=await paused(tx),
+        reservations=await reservations(tx, now),
         displaced=await displaced_tasks(tx, demand, now, memory),
     )
 

@@ -174,6 +174,7 @@ class Supervisor:
             if watcher.due():
                 watcher.wake.set()
         with self._ballast.released_when_full():
+            await self._orders.reserving.sweep()
             await self._carry_out_commands()
             for watcher in await self._admitting.admit():
                 self._follow(watcher)
@@ -196,8 +197,8 @@ class Supervisor:
         ]
         if (due_in := self._notes.due_in_s()) is not None:
             waits.append(due_in)
-        if self._admitting.look_again_at is not None:
-            waits.append(self._admitting.look_again_at - self._ctx.wall())
+        times = (self._admitting.look_again_at, self._orders.reserving.ends_at)
+        waits += [at - self._ctx.wall() for at in times if at is not None]
         return max(0.0, min(waits))
 
     def _beat(self) -> None:

@@ -30,6 +30,7 @@ from claudine_mcp.supervisor.conversation import Conversation
 from claudine_mcp.supervisor.hibernation import Hibernation
 from claudine_mcp.supervisor.learning import Learning
 from claudine_mcp.supervisor.pausing import Pausing
+from claudine_mcp.supervisor.reserving import Reserving
 from claudine_mcp.supervisor.restoring import Restoring
 from claudine_mcp.supervisor.saving import Saving
 from claudine_mcp.supervisor.watcher import Watcher
@@ -58,6 +59,7 @@ class Orders:
         self.conversation = conversation = Conversation(ctx, watchers)
         self.controls = controls = Controls(ctx, watchers)
         self.checkpoints = checkpoints = Checkpoints(ctx)
+        self.reserving = Reserving(ctx)
         self._under_way: set[str] = set()
         self._found_full: DiskFull | None = None
         self.hibernation = hibernation = Hibernation(ctx, watchers, controls.resume)
@@ -79,6 +81,7 @@ class Orders:
             CommandKind.FORGET: learning.forget,
             CommandKind.RESTORE: Restoring(ctx, watchers, checkpoints).restore,
             CommandKind.PAUSE: Pausing(ctx).pause,
+            CommandKind.RESERVE: self.reserving.reserve,
         }
 
     async def carry_out(self, command: Command) -> None:

@@ -18,6 +18,7 @@ COMMANDS = [
         "resume",
         "hibernate",
         "pause",
+        "reserve",
         "checkpoints",
         "restore",
         "retry",

@@ -30,6 +30,7 @@ N_SIGMA = 3.0
 LONGEST_S = 300.0
 AGEING_S = 600.0
 SPACING_S = 2.0
+LONGEST_KEPT_S = 900.0
 
 
 @dataclass
@@ -206,8 +207,34 @@ def queues(draw: st.DrawFn) -> Queue:
 @settings(deadline=None, max_examples=200)
 @given(queues())
 def test_whatever_comes_and_goes_caps_and_memory_are_kept_and_every_task_gets_its_turn(queue: Queue) -> None:
+    play(queue)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    queues(),
+    st.lists(
+        st.builds(
+            Reservation,
+            id=st.uuids().map(str),
+            memory_bytes=st.sampled_from([0, GB, 4 * GB, 8 * GB]),
+            slots=st.integers(0, CAPS.soft),
+            task_id=st.none() | st.integers(0, 13).map(str),
+            until=st.floats(1, LONGEST_KEPT_S),
+        ),
+        max_size=4,
+    ),
+)
+def test_reservations_that_end_in_time_keep_no_task_waiting_for_ever(
+    queue: Queue, reserved: list[Reservation]
+) -> None:
+    queue.reservations += reserved
+    play(queue, LONGEST_KEPT_S)
+
+
+def play(queue: Queue, kept_s: float = 0.0) -> None:
     work_s = sum(job.takes_s + SPACING_S for job in queue.jobs)
-    latest = 600 + 2 * AGEING_S + work_s + len(queue.jobs) * SPACING_S
+    latest = kept_s + 600 + 2 * AGEING_S + work_s + len(queue.jobs) * SPACING_S
     decisions = Decisions()
     while len([each for each in queue.outcomes.values() if each is not None]) < len(queue.jobs):
         queue.arrive()
